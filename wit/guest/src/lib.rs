@@ -1,0 +1,40 @@
+//! What a Rust plugin needs to speak the sluice contract.
+//!
+//! Implement [`Destination`] for a type and name it in [`export!`]; read batches with [`Rows`] and
+//! answer `stage` with [`Staging`]. Everything else is the contract's own types, re-exported under
+//! the names that they have in `wit/`.
+#![deny(missing_docs)]
+
+mod rows;
+mod staging;
+
+pub use bindings::exports::sluice::sink::exporter::{
+    self, AuthMethod, Credential, Delivery, Field, FieldType, File, Guest as Destination,
+    ImportStatus, Limits, Manifest, Progress, RefusedRow, Report, Route, Staged,
+};
+pub use bindings::sluice::sink::types::{
+    Batch, Column, Finding, Place, Problem, Rejection, Settings, Throttle,
+};
+pub use bindings::sluice::sink::{http, log};
+pub use rows::{Cell, Change, Kind, Row, Rows};
+pub use staging::Staging;
+
+/// Makes a type that implements [`Destination`] the component's exporter.
+#[macro_export]
+macro_rules! export {
+    ($ty:ident) => {
+        $crate::bindings::export!($ty with_types_in $crate::bindings);
+    };
+}
+
+/// The code generated from `wit/`. Plugins use the names above.
+#[doc(hidden)]
+#[allow(missing_docs, reason = "generated; documented in wit/")]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "..",
+        world: "destination",
+        pub_export_macro: true,
+        additional_derives: [Clone, PartialEq],
+    });
+}
