@@ -19,10 +19,12 @@ pub use bindings::sluice::sink::{http, log};
 pub use rows::{Cell, Change, Kind, Row, Rows};
 pub use staging::Staging;
 
-/// Makes a type that implements [`Destination`] the component's exporter.
+/// Makes a type that implements [`Destination`] the component's exporter. Outside WebAssembly, where
+/// a plugin's own tests run, it does nothing: no native linker takes a component's export names.
 #[macro_export]
 macro_rules! export {
     ($ty:ident) => {
+        #[cfg(target_arch = "wasm32")]
         $crate::bindings::export!($ty with_types_in $crate::bindings);
     };
 }

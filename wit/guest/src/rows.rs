@@ -65,7 +65,11 @@ impl<'a> Row<'a> {
 
     /// The cell of one column. Panics where the mapping has no such column.
     pub fn cell(&self, column: usize) -> Cell<'a> {
-        assert!(column < self.columns, "the mapping has {} columns", self.columns);
+        assert!(
+            column < self.columns,
+            "the mapping has {} columns",
+            self.columns
+        );
         let index = self.index as usize * self.columns + column;
         let start = match index {
             0 => 0,
@@ -152,13 +156,28 @@ mod tests {
         let rows = Rows::new(&batch, 3);
         let read: Vec<_> = rows
             .iter()
-            .map(|row| (row.change, row.cells().map(|c| (c.kind, c.text)).collect::<Vec<_>>()))
+            .map(|row| {
+                (
+                    row.change,
+                    row.cells().map(|c| (c.kind, c.text)).collect::<Vec<_>>(),
+                )
+            })
             .collect();
         assert_eq!(
             read,
             [
-                (Change::Entered, vec![(Kind::Text, "añ"), (Kind::Absent, ""), (Kind::Integer, "1")]),
-                (Change::Exited, vec![(Kind::Json, "[2]"), (Kind::Boolean, "true"), (Kind::Null, "")]),
+                (
+                    Change::Entered,
+                    vec![(Kind::Text, "añ"), (Kind::Absent, ""), (Kind::Integer, "1")]
+                ),
+                (
+                    Change::Exited,
+                    vec![
+                        (Kind::Json, "[2]"),
+                        (Kind::Boolean, "true"),
+                        (Kind::Null, "")
+                    ]
+                ),
             ]
         );
     }
@@ -174,6 +193,9 @@ mod tests {
             extra: vec![],
         };
         let row = Rows::new(&batch, 1).iter().next().unwrap();
-        assert_eq!((row.change, row.cell(0).kind), (Change::Updated, Kind::Text));
+        assert_eq!(
+            (row.change, row.cell(0).kind),
+            (Change::Updated, Kind::Text)
+        );
     }
 }

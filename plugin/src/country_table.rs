@@ -1,0 +1,122 @@
+//! ISO 3166-1: codes, and English names as people write them.
+
+/// Two-letter code followed by three-letter code, in the order of the former.
+pub const CODES: &str = "\
+    ADANDAEAREAFAFGAGATGAIAIAALALBAMARMAOAGOAQATAARARGASASMATAUTAUAUSAWABWAXALAAZAZEBABIHBBBRB\
+    BDBGDBEBELBFBFABGBGRBHBHRBIBDIBJBENBLBLMBMBMUBNBRNBOBOLBQBESBRBRABSBHSBTBTNBVBVTBWBWABYBLR\
+    BZBLZCACANCCCCKCDCODCFCAFCGCOGCHCHECICIVCKCOKCLCHLCMCMRCNCHNCOCOLCRCRICUCUBCVCPVCWCUWCXCXR\
+    CYCYPCZCZEDEDEUDJDJIDKDNKDMDMADODOMDZDZAECECUEEESTEGEGYEHESHERERIESESPETETHFIFINFJFJIFKFLK\
+    FMFSMFOFROFRFRAGAGABGBGBRGDGRDGEGEOGFGUFGGGGYGHGHAGIGIBGLGRLGMGMBGNGINGPGLPGQGNQGRGRCGSSGS\
+    GTGTMGUGUMGWGNBGYGUYHKHKGHMHMDHNHNDHRHRVHTHTIHUHUNIDIDNIEIRLILISRIMIMNININDIOIOTIQIRQIRIRN\
+    ISISLITITAJEJEYJMJAMJOJORJPJPNKEKENKGKGZKHKHMKIKIRKMCOMKNKNAKPPRKKRKORKWKWTKYCYMKZKAZLALAO\
+    LBLBNLCLCALILIELKLKALRLBRLSLSOLTLTULULUXLVLVALYLBYMAMARMCMCOMDMDAMEMNEMFMAFMGMDGMHMHLMKMKD\
+    MLMLIMMMMRMNMNGMOMACMPMNPMQMTQMRMRTMSMSRMTMLTMUMUSMVMDVMWMWIMXMEXMYMYSMZMOZNANAMNCNCLNENER\
+    NFNFKNGNGANINICNLNLDNONORNPNPLNRNRUNUNIUNZNZLOMOMNPAPANPEPERPFPYFPGPNGPHPHLPKPAKPLPOLPMSPM\
+    PNPCNPRPRIPSPSEPTPRTPWPLWPYPRYQAQATREREUROROURSSRBRURUSRWRWASASAUSBSLBSCSYCSDSDNSESWESGSGP\
+    SHSHNSISVNSJSJMSKSVKSLSLESMSMRSNSENSOSOMSRSURSSSSDSTSTPSVSLVSXSXMSYSYRSZSWZTCTCATDTCDTFATF\
+    TGTGOTHTHATJTJKTKTKLTLTLSTMTKMTNTUNTOTONTRTURTTTTOTVTUVTWTWNTZTZAUAUKRUGUGAUMUMIUSUSAUYURY\
+    UZUZBVAVATVCVCTVEVENVGVGBVIVIRVNVNMVUVUTWFWLFWSWSMXKXKXYEYEMYTMYTZAZAFZMZMBZWZWE";
+
+/// Names and two-letter codes, in the order of the names: lower-case letters without accents,
+/// nothing between words, no `the` in front.
+#[rustfmt::skip]
+pub const NAMES: &[(&str, &str)] = &[
+    ("afghanistan", "AF"), ("alandislands", "AX"), ("albania", "AL"), ("algeria", "DZ"),
+    ("america", "US"), ("americansamoa", "AS"), ("andorra", "AD"), ("angola", "AO"),
+    ("anguilla", "AI"), ("antarctica", "AQ"), ("antigua", "AG"), ("antiguaandbarbuda", "AG"),
+    ("argentina", "AR"), ("armenia", "AM"), ("aruba", "AW"),
+    ("ascensionandtristandacunhasainthelena", "SH"), ("australia", "AU"), ("austria", "AT"),
+    ("azerbaijan", "AZ"), ("bahamas", "BS"), ("bahrain", "BH"), ("bangladesh", "BD"),
+    ("barbados", "BB"), ("belarus", "BY"), ("belgium", "BE"), ("belize", "BZ"), ("benin", "BJ"),
+    ("bermuda", "BM"), ("bhutan", "BT"), ("bolivarianrepublicofvenezuela", "VE"), ("bolivia", "BO"),
+    ("boliviaplurinationalstateof", "BO"), ("bonaire", "BQ"), ("bonairesinteustatiusandsaba", "BQ"),
+    ("bosnia", "BA"), ("bosniaandherzegovina", "BA"), ("botswana", "BW"), ("bouvetisland", "BV"),
+    ("brazil", "BR"), ("britain", "GB"), ("britishindianoceanterritory", "IO"),
+    ("britishvirginislands", "VG"), ("brunei", "BN"), ("bruneidarussalam", "BN"),
+    ("bulgaria", "BG"), ("burkina", "BF"), ("burkinafaso", "BF"), ("burma", "MM"),
+    ("burundi", "BI"), ("caboverde", "CV"), ("cambodia", "KH"), ("cameroon", "CM"),
+    ("canada", "CA"), ("capeverde", "CV"), ("caymanislands", "KY"),
+    ("centralafricanrepublic", "CF"), ("chad", "TD"), ("chile", "CL"), ("china", "CN"),
+    ("christmasisland", "CX"), ("cocosislands", "CC"), ("cocoskeelingislands", "CC"),
+    ("colombia", "CO"), ("comoros", "KM"), ("congo", "CG"), ("congobrazzaville", "CG"),
+    ("congodemocraticrepublicofthe", "CD"), ("congokinshasa", "CD"),
+    ("congothedemocraticrepublicofthe", "CD"), ("cookislands", "CK"), ("costarica", "CR"),
+    ("cotedivoire", "CI"), ("croatia", "HR"), ("cuba", "CU"), ("curacao", "CW"), ("cyprus", "CY"),
+    ("czechia", "CZ"), ("czechrepublic", "CZ"), ("democraticpeoplesrepublicofkorea", "KP"),
+    ("democraticrepublicofthecongo", "CD"), ("denmark", "DK"), ("djibouti", "DJ"),
+    ("dominica", "DM"), ("dominicanrepublic", "DO"), ("drcongo", "CD"),
+    ("dutchpartsintmaarten", "SX"), ("easttimor", "TL"), ("ecuador", "EC"), ("egypt", "EG"),
+    ("eire", "IE"), ("elsalvador", "SV"), ("england", "GB"), ("equatorialguinea", "GQ"),
+    ("eritrea", "ER"), ("estonia", "EE"), ("eswatini", "SZ"), ("ethiopia", "ET"),
+    ("falklandislands", "FK"), ("falklandislandsmalvinas", "FK"), ("faroeislands", "FO"),
+    ("federatedstatesofmicronesia", "FM"), ("fiji", "FJ"), ("finland", "FI"), ("france", "FR"),
+    ("frenchguiana", "GF"), ("frenchpartsaintmartin", "MF"), ("frenchpolynesia", "PF"),
+    ("frenchsouthernterritories", "TF"), ("gabon", "GA"), ("gambia", "GM"), ("gb", "GB"),
+    ("georgia", "GE"), ("germany", "DE"), ("ghana", "GH"), ("gibraltar", "GI"),
+    ("greatbritain", "GB"), ("greatbritainandnorthernireland", "GB"), ("greece", "GR"),
+    ("greenland", "GL"), ("grenada", "GD"), ("guadeloupe", "GP"), ("guam", "GU"),
+    ("guatemala", "GT"), ("guernsey", "GG"), ("guinea", "GN"), ("guineabissau", "GW"),
+    ("guyana", "GY"), ("haiti", "HT"), ("heardisland", "HM"),
+    ("heardislandandmcdonaldislands", "HM"), ("herzegovina", "BA"), ("holland", "NL"),
+    ("holysee", "VA"), ("honduras", "HN"), ("hongkong", "HK"), ("hungary", "HU"), ("iceland", "IS"),
+    ("india", "IN"), ("indonesia", "ID"), ("iran", "IR"), ("iranislamicrepublicof", "IR"),
+    ("iraq", "IQ"), ("ireland", "IE"), ("islamicrepublicofiran", "IR"), ("isleofman", "IM"),
+    ("israel", "IL"), ("italy", "IT"), ("ivorycoast", "CI"), ("jamaica", "JM"), ("japan", "JP"),
+    ("jersey", "JE"), ("jordan", "JO"), ("kazakhstan", "KZ"), ("keelingislands", "CC"),
+    ("kenya", "KE"), ("kiribati", "KI"), ("korea", "KR"),
+    ("koreademocraticpeoplesrepublicof", "KP"), ("koreanorth", "KP"), ("korearepublicof", "KR"),
+    ("koreasouth", "KR"), ("koreatherepublicof", "KR"), ("kosovo", "XK"), ("kuwait", "KW"),
+    ("kyrgyzstan", "KG"), ("lao", "LA"), ("laodemocraticpeoplesrepublic", "LA"),
+    ("laopeoplesdemocraticrepublic", "LA"), ("laos", "LA"), ("latvia", "LV"), ("lebanon", "LB"),
+    ("lesotho", "LS"), ("liberia", "LR"), ("libya", "LY"), ("liechtenstein", "LI"),
+    ("lithuania", "LT"), ("luxembourg", "LU"), ("macao", "MO"), ("macau", "MO"),
+    ("macedonia", "MK"), ("madagascar", "MG"), ("mainlandchina", "CN"), ("malawi", "MW"),
+    ("malaysia", "MY"), ("maldives", "MV"), ("mali", "ML"), ("malta", "MT"), ("malvinas", "FK"),
+    ("marshallislands", "MH"), ("martinique", "MQ"), ("mauritania", "MR"), ("mauritius", "MU"),
+    ("mayotte", "YT"), ("mcdonaldislands", "HM"), ("mexico", "MX"), ("micronesia", "FM"),
+    ("micronesiafederatedstatesof", "FM"), ("moldavia", "MD"), ("moldova", "MD"),
+    ("moldovarepublicof", "MD"), ("monaco", "MC"), ("mongolia", "MN"), ("montenegro", "ME"),
+    ("montserrat", "MS"), ("morocco", "MA"), ("mozambique", "MZ"), ("myanmar", "MM"),
+    ("namibia", "NA"), ("nauru", "NR"), ("nepal", "NP"), ("netherlands", "NL"),
+    ("newcaledonia", "NC"), ("newzealand", "NZ"), ("nicaragua", "NI"), ("niger", "NE"),
+    ("nigeria", "NG"), ("niue", "NU"), ("norfolkisland", "NF"), ("northernireland", "GB"),
+    ("northernmarianaislands", "MP"), ("northkorea", "KP"), ("northmacedonia", "MK"),
+    ("norway", "NO"), ("oman", "OM"), ("pakistan", "PK"), ("palau", "PW"), ("palestine", "PS"),
+    ("palestinestateof", "PS"), ("panama", "PA"), ("papuanewguinea", "PG"), ("paraguay", "PY"),
+    ("peoplesrepublicofchina", "CN"), ("peru", "PE"), ("philippines", "PH"), ("pitcairn", "PN"),
+    ("plurinationalstateofbolivia", "BO"), ("poland", "PL"), ("portugal", "PT"),
+    ("puertorico", "PR"), ("qatar", "QA"), ("republicofchina", "TW"), ("republicofireland", "IE"),
+    ("republicofkorea", "KR"), ("republicofmoldova", "MD"), ("republicofnorthmacedonia", "MK"),
+    ("republicofthecongo", "CG"), ("reunion", "RE"), ("romania", "RO"), ("russia", "RU"),
+    ("russianfederation", "RU"), ("rwanda", "RW"), ("saintbarthelemy", "BL"), ("sainthelena", "SH"),
+    ("sainthelenaascensionandtristandacunha", "SH"), ("saintkittsandnevis", "KN"),
+    ("saintlucia", "LC"), ("saintmaarten", "SX"), ("saintmartin", "MF"), ("saintpierre", "PM"),
+    ("saintpierreandmiquelon", "PM"), ("saintvincent", "VC"),
+    ("saintvincentandthegrenadines", "VC"), ("samoa", "WS"), ("sanmarino", "SM"), ("saotome", "ST"),
+    ("saotomeandprincipe", "ST"), ("saudiarabia", "SA"), ("scotland", "GB"), ("senegal", "SN"),
+    ("serbia", "RS"), ("seychelles", "SC"), ("sierraleone", "SL"), ("singapore", "SG"),
+    ("sintmaarten", "SX"), ("slovakia", "SK"), ("slovenia", "SI"), ("solomonislands", "SB"),
+    ("somalia", "SO"), ("southafrica", "ZA"), ("southgeorgia", "GS"),
+    ("southgeorgiaandthesouthsandwichislands", "GS"), ("southkorea", "KR"),
+    ("southsandwichislands", "GS"), ("southsudan", "SS"), ("spain", "ES"), ("srilanka", "LK"),
+    ("stateofpalestine", "PS"), ("stbarthelemy", "BL"), ("sthelena", "SH"), ("stkitts", "KN"),
+    ("stkittsandnevis", "KN"), ("stlucia", "LC"), ("stmaarten", "SX"), ("stmartin", "MF"),
+    ("stpierre", "PM"), ("stvincent", "VC"), ("stvincentandthegrenadines", "VC"), ("sudan", "SD"),
+    ("suriname", "SR"), ("svalbardandjanmayen", "SJ"), ("swaziland", "SZ"), ("sweden", "SE"),
+    ("switzerland", "CH"), ("syria", "SY"), ("syrianarabrepublic", "SY"), ("taiwan", "TW"),
+    ("taiwanprovinceofchina", "TW"), ("taiwanrepublicofchina", "TW"), ("tajikistan", "TJ"),
+    ("tanzania", "TZ"), ("tanzaniaunitedrepublicof", "TZ"), ("thailand", "TH"),
+    ("timorleste", "TL"), ("tobago", "TT"), ("togo", "TG"), ("tokelau", "TK"), ("tonga", "TO"),
+    ("trinidad", "TT"), ("trinidadandtobago", "TT"), ("tunisia", "TN"), ("turkey", "TR"),
+    ("turkiye", "TR"), ("turkmenistan", "TM"), ("turksandcaicosislands", "TC"), ("tuvalu", "TV"),
+    ("uae", "AE"), ("uganda", "UG"), ("uk", "GB"), ("ukraine", "UA"), ("unitedarabemirates", "AE"),
+    ("unitedkingdom", "GB"), ("unitedkingdomofgreatbritain", "GB"),
+    ("unitedkingdomofgreatbritainandnorthernireland", "GB"), ("unitedrepublicoftanzania", "TZ"),
+    ("unitedstates", "US"), ("unitedstatesminoroutlyingislands", "UM"),
+    ("unitedstatesofamerica", "US"), ("unitedstatesvirginislands", "VI"), ("uruguay", "UY"),
+    ("us", "US"), ("usa", "US"), ("usvirginislands", "VI"), ("uzbekistan", "UZ"), ("vanuatu", "VU"),
+    ("vatican", "VA"), ("vaticancity", "VA"), ("venezuela", "VE"),
+    ("venezuelabolivarianrepublicof", "VE"), ("vietnam", "VN"), ("virginislandsbritish", "VG"),
+    ("virginislandsus", "VI"), ("wales", "GB"), ("wallisandfutuna", "WF"), ("westernsahara", "EH"),
+    ("yemen", "YE"), ("zambia", "ZM"), ("zimbabwe", "ZW"),
+];
