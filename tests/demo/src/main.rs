@@ -1,0 +1,42 @@
+//! A whole audience into a simulated account, with the real program and the real plugin: what
+//! `cargo xtask demo` and `cargo xtask bench` run.
+
+mod bench;
+mod config;
+mod demo;
+mod sluice;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// Shows sluice at work, or measures it.
+#[derive(Parser)]
+struct Args {
+    /// The `sluice` program.
+    #[arg(long)]
+    sluice: PathBuf,
+    /// The Retention Science component.
+    #[arg(long)]
+    component: PathBuf,
+    /// How many members.
+    #[arg(long, default_value_t = 200_000)]
+    members: u64,
+    /// How many changes.
+    #[arg(long, default_value_t = 2_000)]
+    changes: u64,
+    /// Measure instead.
+    #[arg(long)]
+    bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    if args.bench {
+        bench::bench(&args.sluice, &args.component).await
+    } else {
+        demo::demo(&args.sluice, &args.component, args.members, args.changes).await
+    }
+}
