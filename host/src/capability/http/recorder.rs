@@ -1,0 +1,47 @@
+//! Stands in for the gate where nothing may be sent: a preview.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::{Policy, StagedFile};
+use crate::plugin::types::{Failure, Request};
+
+/// Writes requests down after the policy has judged them, and denies them.
+pub struct Recorder {
+    policy: Policy,
+    requests: Mutex<Vec<(Request, Result<String, String>)>>,
+}
+
+impl Recorder {
+    /// A recorder for requests under this policy.
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            requests: Mutex::default(),
+        }
+    }
+
+    /// What was asked for so far, each with the URL that it would have gone to or the reason why
+    /// the gate would have denied it.
+    pub fn take(&self) -> Vec<(Request, Result<String, String>)> {
+        std::mem::take(&mut self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn send(
+        &self,
+        request: Request,
+        staged: Option<&StagedFile>,
+    ) -> Result<crate::plugin::types::Response, Failure> {
+        let verdict = self
+            .policy
+            .judge(&request, staged)
+            .map(|url| url.to_string())
+            .map_err(|denial| denial.to_string());
+        self.requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((request, verdict));
+        Err(Failure::Denied(
+            "this is a preview: nothing is sent".to_owned(),
+        ))
+    }
+}

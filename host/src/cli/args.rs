@@ -1,0 +1,139 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use super::exit::EXIT_CODES;
+
+/// Run a data destination as a sandboxed plugin: scan an audience, import it, then send every
+/// change, losing nothing.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show everything that is wrong with the configuration, then ask each destination whether it
+    /// accepts the credential.
+    #[command(after_help = EXIT_CODES)]
+    Check(CheckArgs),
+    /// Show what an export would send, without sending anything.
+    ///
+    /// Prints the beginning of the CSV, the request that would start the import job, and the
+    /// requests that a change of the same members would cause. Values are masked.
+    Preview(PreviewArgs),
+    /// Run the exports: backfill first, then every change as it comes.
+    ///
+    /// Ends on SIGTERM or Ctrl-C after the batches that are under way, with exit code 0. Killed in
+    /// any other way it goes on where it was when it is started again.
+    #[command(after_help = EXIT_CODES)]
+    Run(RunArgs),
+    /// Show where each export is and how many rows came to which end.
+    Status(StatusArgs),
+    /// Look at plugins.
+    Plugin {
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
+    /// Print a script that makes a shell complete sluice's commands.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Where {
+    /// The directory with one TOML file for each tenant.
+    #[arg(long, value_name = "DIR", env = "SLUICE_CONFIG", default_value = ".")]
+    pub config: PathBuf,
+    /// The directory for logs, staged files and positions [default: .sluice in the configuration
+    /// directory].
+    #[arg(long, value_name = "DIR", env = "SLUICE_DATA")]
+    pub data: Option<PathBuf>,
+}
+
+impl Where {
+    pub fn data(&self) -> PathBuf {
+        self.data
+            .clone()
+            .unwrap_or_else(|| self.config.join(".sluice"))
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub place: Where,
+    /// Do not ask the destinations.
+    #[arg(long)]
+    pub offline: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PreviewArgs {
+    /// The export, as `tenant/export`, or `export` if there is only one of that name.
+    pub export: String,
+    #[command(flatten)]
+    pub place: Where,
+    /// How many members.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub rows: u16,
+    /// Show values as they are. They are personal data: mind where you paste them.
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// Run only this export, as `tenant/export`. May be given several times.
+    #[arg(long = "export", value_name = "EXPORT")]
+    pub exports: Vec<String>,
+    #[command(flatten)]
+    pub place: Where,
+    /// End when every export is live: imported, and caught up with the changes that waited.
+    #[arg(long, conflicts_with = "until_idle")]
+    pub until_live: bool,
+    /// End when every export is live and its sources have nothing more.
+    #[arg(long)]
+    pub until_idle: bool,
+    /// Log lines as JSON.
+    #[arg(long)]
+    pub log_json: bool,
+    /// What to log: error, warn, info, debug, or a tracing filter.
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "SLUICE_LOG",
+        default_value = "info"
+    )]
+    pub log: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub place: Where,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Show a component's contract version, its imports, and what it says of itself.
+    Inspect(InspectArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct InspectArgs {
+    /// The component's file.
+    pub file: PathBuf,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,44 @@
+//! Exit codes. Documented in `--help` and in README.
+
+use std::process::ExitCode;
+
+use sluice::deploy::DeployError;
+
+/// How a command has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    Fine = 0,
+    /// 1 is for what nobody foresaw, and 2 is clap's, for the command line.
+    Configuration = 3,
+    Plugin = 4,
+    Refused = 5,
+    Parked = 6,
+    Quarantined = 7,
+}
+
+/// The table of `--help`.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, nothing wrong
+  1  something unforeseen: disk, network set-up, a store in use by another process
+  2  the command line is wrong
+  3  the configuration is wrong; every mistake was shown
+  4  a plugin cannot be loaded: no component, or for another version of the contract
+  5  the destination refused the credential, or could not be checked
+  6  an export is parked and waits for a person; everything is kept
+  7  done, but rows are in quarantine";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<&DeployError> for Exit {
+    fn from(error: &DeployError) -> Self {
+        match error {
+            DeployError::Mistakes(_) => Self::Configuration,
+            DeployError::Plugins(_) => Self::Plugin,
+        }
+    }
+}

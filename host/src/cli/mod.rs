@@ -1,0 +1,37 @@
+//! The command line: what was typed, turned into calls of the library and into text for people.
+
+pub mod args;
+mod check;
+mod exit;
+mod inspect;
+mod logs;
+mod preview;
+mod progress;
+mod run;
+mod select;
+mod status;
+
+pub use exit::Exit;
+
+use args::{Args, Command, PluginCommand};
+
+/// Does what was asked.
+///
+/// # Errors
+/// Whatever has no exit code of its own; the message says what failed.
+pub async fn main(args: Args) -> anyhow::Result<Exit> {
+    match args.command {
+        Command::Check(args) => check::check(args).await,
+        Command::Preview(args) => preview::preview(args).await,
+        Command::Run(args) => run::run(args).await,
+        Command::Status(args) => status::status(&args),
+        Command::Plugin {
+            command: PluginCommand::Inspect(args),
+        } => inspect::inspect(args).await,
+        Command::Completions { shell } => {
+            let mut command = <Args as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut command, "sluice", &mut std::io::stdout());
+            Ok(Exit::Fine)
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! `sluice run`.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use futures_util::future::join_all;
+use indicatif::MultiProgress;
+use sluice::deploy::{Demand, DeployError, deploy};
+use sluice::export::{Ended, Export, ExportError, Reason};
+use sluice::plugin::Engine;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::args::RunArgs;
+use super::exit::Exit;
+use super::{logs, progress, select, status};
+
+#[derive(Clone, Copy)]
+enum Goal {
+    Forever,
+    Live,
+    Idle,
+}
+
+pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
+    let goal = match (args.until_live, args.until_idle) {
+        (true, _) => Goal::Live,
+        (_, true) => Goal::Idle,
+        _ => Goal::Forever,
+    };
+    let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
+    logs::start(&args.log, args.log_json, bars.as_ref())?;
+    let config = match select::configuration(&args.place) {
+        Ok(config) => config,
+        Err(exit) => return Ok(exit),
+    };
+    let mut wanted = BTreeSet::new();
+    for name in &args.exports {
+        match select::export(&config, name) {
+            Ok(export) => wanted.insert((export.tenant.clone(), export.id.clone())),
+            Err(exit) => return Ok(exit),
+        };
+    }
+    let chosen = |tenant: &str, id: &str| {
+        wanted.is_empty() || wanted.contains(&(tenant.to_owned(), id.to_owned()))
+    };
+    let (engine, data) = (Engine::new(), args.place.data());
+    let deployed = deploy(&engine, &config, &data, Demand::Run, |export| {
+        chosen(&export.tenant, &export.id)
+    });
+    let deployed = match deployed.await {
+        Ok(deployed) => deployed,
+        Err(error) => {
+            let (DeployError::Mistakes(mistakes) | DeployError::Plugins(mistakes)) = &error;
+            select::show(&mistakes.0);
+            return Ok(Exit::from(&error));
+        }
+    };
+    let exports: Vec<Export> = deployed
+        .into_iter()
+        .map(|deployed| deployed.start())
+        .collect::<Result<_, _>>()?;
+    if exports.is_empty() {
+        eprintln!("error: the configuration has no exports");
+        return Ok(Exit::Configuration);
+    }
+    let done = CancellationToken::new();
+    let drawing = bars.map(|bars| {
+        let meters = exports
+            .iter()
+            .map(|export| (export.name().to_owned(), export.meters()));
+        tokio::spawn(progress::draw(bars, meters.collect(), done.clone()))
+    });
+    let worst = tokio::select! {
+        worst = reach(&exports, goal) => worst,
+        signal = stop_signal() => {
+            tracing::info!(signal = signal?, "stopping: batches under way are finished");
+            Exit::Fine
+        }
+    };
+    for export in &exports {
+        export.request_stop();
+    }
+    let ends = join_all(
+        exports
+            .into_iter()
+            .map(|export| async { (export.name().to_owned(), export.ended().await) }),
+    );
+    let ends = ends.await;
+    done.cancel();
+    if let Some(drawing) = drawing {
+        drawing.await?;
+    }
+    if matches!(goal, Goal::Live | Goal::Idle) {
+        let all = config.tenants.iter().flat_map(|tenant| &tenant.exports);
+        let ran: Vec<_> = all
+            .filter(|export| chosen(&export.tenant, &export.id))
+            .collect();
+        let reports = status::reports(&args.place, &ran)?;
+        status::print(&reports);
+        if worst == Exit::Fine && reports.iter().any(status::Report::quarantined) {
+            return Ok(Exit::Quarantined);
+        }
+    }
+    for (name, end) in ends {
+        if let Ended::Failed(error) = end {
+            return Err(error).with_context(|| format!("export {name} has ended"));
+        }
+    }
+    Ok(worst)
+}
+
+/// Waits until every export is where it should be, or cannot get there.
+async fn reach(exports: &[Export], goal: Goal) -> Exit {
+    let ends = join_all(exports.iter().map(|export| async move {
+        let reached = match goal {
+            Goal::Forever => export.until_ended().await,
+            Goal::Live => export.until_live().await,
+            Goal::Idle => export.until_idle().await,
+        };
+        match reached {
+            Ok(()) | Err(ExportError::Stopped { .. }) => Exit::Fine,
+            Err(ExportError::Parked {
+                reason: Reason::Unauthorized(_),
+                ..
+            }) => Exit::Refused,
+            Err(_) => Exit::Parked,
+        }
+    }));
+    ends.await.into_iter().max().unwrap_or(Exit::Fine)
+}
+
+async fn stop_signal() -> anyhow::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}

@@ -1,0 +1,208 @@
+//! `sluice status`: what the stores say, whether or not anything runs.
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use sluice::config::ExportConfig;
+use sluice::deploy::directory;
+use sluice::export::State;
+use sluice::store::{Counts, PhaseCounts, Store, StoreError};
+
+use super::args::{StatusArgs, Where};
+use super::exit::Exit;
+use super::{logs, select};
+
+/// One export, for programs.
+#[derive(Serialize)]
+pub struct Report {
+    export: String,
+    label: String,
+    audience: String,
+    /// `not-started` if there is no store yet.
+    phase: String,
+    since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
+    #[serde(flatten)]
+    counts: Counts,
+    adds_up: bool,
+    /// Age of the oldest change that waits.
+    lag_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<LastError>,
+}
+
+#[derive(Serialize)]
+struct LastError {
+    message: String,
+    at: String,
+}
+
+pub fn status(args: &StatusArgs) -> anyhow::Result<Exit> {
+    logs::start_quiet();
+    let config = match select::configuration(&args.place) {
+        Ok(config) => config,
+        Err(exit) => return Ok(exit),
+    };
+    let exports: Vec<_> = config
+        .tenants
+        .iter()
+        .flat_map(|tenant| &tenant.exports)
+        .collect();
+    let reports = reports(&args.place, &exports)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&reports)?);
+    } else {
+        print(&reports);
+    }
+    Ok(Exit::Fine)
+}
+
+/// Reads the stores of these exports.
+pub fn reports(place: &Where, exports: &[&ExportConfig]) -> Result<Vec<Report>, StoreError> {
+    exports.iter().map(|export| report(place, export)).collect()
+}
+
+fn report(place: &Where, export: &ExportConfig) -> Result<Report, StoreError> {
+    let directory = directory(&place.data(), export);
+    let mut report = Report {
+        export: format!("{}/{}", export.tenant, export.id),
+        label: export.label.clone(),
+        audience: export.audience.clone(),
+        phase: "not-started".to_owned(),
+        since: None,
+        state: None,
+        counts: Counts::default(),
+        adds_up: true,
+        lag_seconds: 0,
+        last_error: None,
+    };
+    if !Store::exists(&directory) {
+        return Ok(report);
+    }
+    let store = Store::open_read_only(&directory)?;
+    let ledger = store.ledger()?;
+    report.counts = ledger.counts;
+    report.adds_up = ledger.counts.add_up();
+    let now = jiff::Timestamp::now().as_millisecond();
+    report.lag_seconds = ledger
+        .oldest_pending_ms
+        .map_or(0, |oldest| now.saturating_sub(oldest).max(0) as u64 / 1000);
+    if let Some(recorded) = store.recorded()? {
+        recorded.state.phase().clone_into(&mut report.phase);
+        report.since = Some(time(recorded.since_ms));
+        report.state = Some(recorded.state);
+        report.last_error = recorded.last_error.map(|(message, at)| LastError {
+            message,
+            at: time(at),
+        });
+    }
+    Ok(report)
+}
+
+fn time(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms)
+        .map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+        .unwrap_or_default()
+}
+
+/// A table, and below it what needs a person.
+pub fn print(reports: &[Report]) {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "export",
+        "phase",
+        "of",
+        "received",
+        "delivered",
+        "quarantined",
+        "superseded",
+        "pending",
+        "adds up",
+        "lag",
+    ]);
+    for report in reports {
+        let phases = [
+            ("backfill", &report.counts.backfill),
+            ("live", &report.counts.live),
+        ];
+        for (index, (name, counts)) in phases.into_iter().enumerate() {
+            let first = |text: &str| {
+                if index == 0 {
+                    text.to_owned()
+                } else {
+                    String::new()
+                }
+            };
+            let lag = if index == 1 {
+                format!("{} s", report.lag_seconds)
+            } else {
+                String::new()
+            };
+            let PhaseCounts {
+                received,
+                delivered,
+                quarantined,
+                superseded,
+                pending,
+            } = *counts;
+            let mut row = vec![first(&report.export), first(&report.phase), name.to_owned()];
+            row.extend([received, delivered, quarantined, superseded, pending].map(grouped));
+            row.push(if counts.add_up() {
+                "yes".to_owned()
+            } else {
+                "NO".to_owned()
+            });
+            row.push(lag);
+            table.add_row(row);
+        }
+    }
+    for column in 3..=7 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    println!("{table}");
+    for report in reports {
+        if let Some(State::Parked { reason, .. }) = &report.state {
+            println!(
+                "{} is parked since {}: {reason}",
+                report.export,
+                report.since.as_deref().unwrap_or("?")
+            );
+        } else if let Some(error) = &report.last_error {
+            println!(
+                "{}: last error at {}: {}",
+                report.export, error.at, error.message
+            );
+        }
+        let quarantined = report.counts.backfill.quarantined + report.counts.live.quarantined;
+        if quarantined > 0 {
+            println!(
+                "{}: {} rows are in quarantine, each with its reason (table `quarantine` of the store)",
+                report.export,
+                grouped(quarantined)
+            );
+        }
+    }
+}
+
+/// A number with its thousands apart.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+impl Report {
+    /// Whether rows of it are in quarantine.
+    pub fn quarantined(&self) -> bool {
+        self.counts.backfill.quarantined + self.counts.live.quarantined > 0
+    }
+}

@@ -1,0 +1,164 @@
+//! A mistake in the configuration: where, what was found, what was expected, what to do.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// A file as it was read, for messages that point into it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub path: PathBuf,
+    pub text: String,
+}
+
+/// One mistake.
+#[derive(Clone, Debug)]
+pub struct Mistake {
+    source: Option<Arc<Source>>,
+    span: Range<usize>,
+    title: String,
+    label: String,
+    help: Option<String>,
+    warning: bool,
+}
+
+impl Mistake {
+    pub(crate) fn new(source: &Arc<Source>, span: Range<usize>, title: impl Into<String>) -> Self {
+        Self {
+            source: Some(source.clone()),
+            span,
+            title: title.into(),
+            label: String::new(),
+            help: None,
+            warning: false,
+        }
+    }
+
+    /// A mistake that stands in no file.
+    pub(crate) fn nowhere(title: impl Into<String>) -> Self {
+        Self {
+            source: None,
+            span: 0..0,
+            title: title.into(),
+            label: String::new(),
+            help: None,
+            warning: false,
+        }
+    }
+
+    pub(crate) fn label(self, label: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            ..self
+        }
+    }
+
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
+    }
+
+    pub(crate) fn warning(self) -> Self {
+        Self {
+            warning: true,
+            ..self
+        }
+    }
+
+    /// Whether the program can work all the same.
+    pub fn is_warning(&self) -> bool {
+        self.warning
+    }
+
+    /// For people: title, place in the file, and help. With colours if the reader has them.
+    pub fn render(&self, colours: bool) -> String {
+        let level = if self.warning {
+            Level::WARNING
+        } else {
+            Level::ERROR
+        };
+        let title = level.primary_title(self.title.as_str());
+        let mut group = match &self.source {
+            Some(source) => {
+                let path = source.path.display().to_string();
+                let mut annotation = AnnotationKind::Primary.span(self.span.clone());
+                if !self.label.is_empty() {
+                    annotation = annotation.label(self.label.as_str());
+                }
+                title.element(
+                    Snippet::source(source.text.as_str())
+                        .path(path)
+                        .annotation(annotation),
+                )
+            }
+            None => Group::with_title(title),
+        };
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        let renderer = if colours {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        renderer.render(&[group])
+    }
+}
+
+impl std::fmt::Display for Mistake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+/// All mistakes of a configuration; at least one is no warning.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))]
+pub struct Mistakes(pub Vec<Mistake>);
+
+/// The name that was most likely meant, if one is near.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_named_only_if_it_is_near() {
+        let names = ["label", "description", "audience", "fields"];
+        assert_eq!(nearest("lable", names), Some("label"));
+        assert_eq!(nearest("feilds", names), Some("fields"));
+        assert_eq!(nearest("colour", names), None);
+    }
+
+    #[test]
+    fn a_mistake_shows_file_line_and_help() {
+        let source = Arc::new(Source {
+            path: "acme.toml".into(),
+            text: "a = 1\nlable = 2\n".to_owned(),
+        });
+        let shown = Mistake::new(&source, 6..11, "unknown key `lable`")
+            .label("not known here")
+            .help("did you mean `label`?")
+            .to_string();
+        assert!(shown.contains("acme.toml:2:1"), "{shown}");
+        assert!(
+            shown.contains("lable = 2") && shown.contains("did you mean `label`?"),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! What the program may rely on.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::mistake::Source;
+
+/// Everything that a configuration directory says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The tenants, by name.
+    pub tenants: Vec<Tenant>,
+}
+
+/// One tenant: one file.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// The file's name without `.toml`.
+    pub id: String,
+    /// Its labelled credentials, by id.
+    pub authorizations: BTreeMap<String, Authorization>,
+    /// Its exports, in the order of the file.
+    pub exports: Vec<ExportConfig>,
+    pub(crate) source: Arc<Source>,
+}
+
+/// A labelled credential for one account of a destination.
+#[derive(Clone, Debug)]
+pub struct Authorization {
+    /// The name that exports know it by.
+    pub id: String,
+    /// What people call it.
+    pub label: String,
+    /// More of that.
+    pub description: String,
+    /// The component's file.
+    pub plugin: PathBuf,
+    /// One of the plugin's ways to prove who one is; its first, if not said.
+    pub method: Option<String>,
+    /// Another endpoint than the plugin's own.
+    pub endpoint: Option<String>,
+    /// Whether the endpoint may be plain http.
+    pub allow_http: bool,
+    /// Requests that all its exports together may have under way.
+    pub requests_in_flight: usize,
+    /// Where the values of the credential come from, by the name that the plugin gives them.
+    pub secrets: BTreeMap<String, Secret>,
+    pub(crate) spans: AuthorizationSpans,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorizationSpans {
+    pub whole: Range<usize>,
+    pub plugin: Range<usize>,
+    pub method: Range<usize>,
+    pub endpoint: Range<usize>,
+    pub secrets: BTreeMap<String, Range<usize>>,
+}
+
+/// Where a secret comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// An environment variable.
+    Env(String),
+    /// A file; white space around its content does not count.
+    File(PathBuf),
+    /// The configuration itself, which is warned about.
+    Value(zeroize::Zeroizing<String>),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "Env({name})"),
+            Self::File(path) => write!(f, "File({})", path.display()),
+            Self::Value(_) => f.write_str("Value(…)"),
+        }
+    }
+}
+
+/// One audience through one authorization with one field mapping.
+#[derive(Clone, Debug)]
+pub struct ExportConfig {
+    /// The tenant's name.
+    pub tenant: String,
+    /// Its own.
+    pub id: String,
+    /// What people call it.
+    pub label: String,
+    /// More of that.
+    pub description: String,
+    /// The authorization's id.
+    pub authorization: String,
+    /// The audience's name at the source.
+    pub audience: String,
+    /// The source field that tells members apart.
+    pub user_id_field: String,
+    /// The mapping, in the order of the file; at least one.
+    pub fields: Vec<Mapping>,
+    /// The plugin's options.
+    pub options: Map<String, Value>,
+    /// The file with the whole audience; without one there is no backfill.
+    pub members: Option<PathBuf>,
+    /// Where changes come from; without any, the backfill is all.
+    pub changes: Option<ChangesFrom>,
+    /// Numbers that an operator may turn.
+    pub tuning: Tuning,
+    pub(crate) spans: ExportSpans,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ExportSpans {
+    pub whole: Range<usize>,
+    pub fields: Range<usize>,
+    pub columns: Vec<Range<usize>>,
+    pub options: Range<usize>,
+    pub option: BTreeMap<String, Range<usize>>,
+    pub members: Range<usize>,
+    pub changes: Range<usize>,
+}
+
+/// One mapped attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// The name in the source; dots lead into objects where no such name exists.
+    pub source: String,
+    /// The name in the destination.
+    pub destination: String,
+}
+
+/// Where changes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangesFrom {
+    /// An NDJSON file that grows. It may appear later.
+    File(PathBuf),
+    /// NDJSON on standard input.
+    Stdin(StdinResume),
+}
+
+/// What standard input holds after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StdinResume {
+    /// What comes next: whoever writes goes on where it was.
+    Continue,
+    /// Everything from the beginning: lines that were accepted before are passed over.
+    Replay,
+}
+
+/// Numbers that an operator may turn; the defaults fit an ordinary account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// Batches that are delivered side by side; a member is always in the same lane.
+    pub lanes: u32,
+    /// How long an import job may be pending before the export parks. The vendor speaks of an
+    /// hour; a day leaves room for a bad one.
+    pub import_timeout_minutes: u64,
+    /// Bytes of a staged file, if below the plugin's own limit.
+    pub staged_file_max_bytes: Option<u64>,
+    /// Rows of a staged file, if below the plugin's own limit.
+    pub staged_file_max_rows: Option<u64>,
+    /// Guest memory of one instance.
+    pub memory_mib: u32,
+    /// Guest CPU of one call.
+    pub cpu_seconds: u64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            lanes: 4,
+            import_timeout_minutes: 24 * 60,
+            staged_file_max_bytes: None,
+            staged_file_max_rows: None,
+            memory_mib: 64,
+            cpu_seconds: 5,
+        }
+    }
+}

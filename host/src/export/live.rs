@@ -1,0 +1,283 @@
+//! Live delivery: lanes side by side, each in order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::isolate::{Piece, isolate};
+use super::machine::{Input, Reason, Trouble};
+use super::now_ms;
+use super::retry::{CALLS, RETRY_AFTER_CAP_MS};
+use super::run::{Commit, Context, Done, Halt, trouble};
+use crate::plugin::CallError;
+use crate::plugin::flat::Rows;
+use crate::plugin::types::Delivery;
+use crate::store::{Outcome, Pending, Store, StoreError};
+
+/// Rows of a `deliver` call if the plugin leaves it to the host.
+const DELIVER_ROWS: u32 = 100;
+
+/// How long a stopping host waits for batches that are under way. What is cut off is sent again.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Delivers until something stands in the way, or all up to `until` is done.
+pub(super) async fn deliver(context: &Arc<Context>, until: Option<i64>) -> Result<Done, Halt> {
+    let halt = context.stop.child_token();
+    let mut lanes = JoinSet::new();
+    for lane in 0..context.spec.tuning.lanes {
+        lanes.spawn(run_lane(context.clone(), lane, halt.clone()));
+    }
+    let ended = tokio::select! {
+        done = caught_up(context, until) => done.map(|()| Some(Input::CaughtUp)),
+        Some(ended) = lanes.join_next() => ended_lane(ended),
+        () = context.stop.cancelled() => Ok(None),
+    };
+    halt.cancel();
+    let drained = tokio::time::timeout(DRAIN, async {
+        let mut first = ended;
+        while let Some(ended) = lanes.join_next().await {
+            match (&first, ended_lane(ended)) {
+                // What a second lane says counts only if the first had nothing to say.
+                (Ok(None | Some(Input::CaughtUp)), Ok(Some(input))) => first = Ok(Some(input)),
+                (Ok(_), Err(error)) => first = Err(error),
+                _ => {}
+            }
+        }
+        first
+    });
+    let ended = match drained.await {
+        Ok(ended) => ended?,
+        Err(_) => None,
+    };
+    match ended {
+        Some(input) => Ok(Done {
+            input,
+            commit: Commit::Nothing,
+        }),
+        None => Err(Halt::Stopped),
+    }
+}
+
+type LaneEnd = Result<Option<Reason>, StoreError>;
+
+fn ended_lane(ended: Result<LaneEnd, tokio::task::JoinError>) -> Result<Option<Input>, StoreError> {
+    match ended {
+        Ok(Ok(reason)) => Ok(reason.map(|reason| Input::Trouble(Trouble::Lasting(reason)))),
+        Ok(Err(error)) => Err(error),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+async fn caught_up(context: &Context, until: Option<i64>) -> Result<(), StoreError> {
+    let Some(until) = until else {
+        return std::future::pending().await;
+    };
+    let mut activity = context.activity.subscribe();
+    loop {
+        activity.borrow_and_update();
+        match context.store.run(Store::line).await? {
+            Some((first, _)) if first <= until => {}
+            _ => return Ok(()),
+        }
+        if activity.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// One lane: one batch at a time, in order; ends when asked to, or with what needs a person.
+async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> LaneEnd {
+    let lanes = context.spec.tuning.lanes;
+    let limit = match context.plugin.manifest.limits.deliver_rows {
+        0 => DELIVER_ROWS,
+        rows => rows,
+    };
+    let horizon = RETRY_AFTER_CAP_MS as i64 + CALLS.cap_ms as i64;
+    let mut activity = context.activity.subscribe();
+    let mut attempt = 0;
+    while !halt.is_cancelled() {
+        activity.borrow_and_update();
+        let taken = context
+            .store
+            .run(move |store| store.take(lane, lanes, limit, now_ms(), horizon))
+            .await?;
+        if taken.is_empty() {
+            let due = context
+                .store
+                .run(move |store| store.next_due_ms(lane, lanes))
+                .await?;
+            let wait = due.map_or(i64::MAX, |due| (due - now_ms()).max(1)) as u64;
+            tokio::select! {
+                () = halt.cancelled() => {}
+                _ = activity.changed() => {}
+                () = tokio::time::sleep(Duration::from_millis(wait.min(CALLS.cap_ms))) => {}
+            }
+            continue;
+        }
+        let (outcomes, trouble) = deliver_batch(&context, Arc::new(taken)).await;
+        settle(&context, outcomes).await?;
+        match trouble {
+            None => attempt = 0,
+            Some(Trouble::Lasting(reason)) => return Ok(Some(reason)),
+            Some(Trouble::Passing {
+                message,
+                retry_after_ms,
+            }) => {
+                tracing::warn!(export = %context.name, lane, attempt, %message, "delivery will be tried again");
+                context.note(message).await?;
+                let pause = CALLS.pause_ms(attempt, rand::random(), retry_after_ms);
+                attempt += 1;
+                tokio::select! {
+                    () = halt.cancelled() => {}
+                    () = tokio::time::sleep(Duration::from_millis(pause)) => {}
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+async fn settle(
+    context: &Arc<Context>,
+    outcomes: Vec<(Pending, Outcome)>,
+) -> Result<(), StoreError> {
+    if outcomes.is_empty() {
+        return Ok(());
+    }
+    let delivered = outcomes
+        .iter()
+        .filter(|(_, outcome)| *outcome == Outcome::Delivered)
+        .count();
+    let shared = context.clone();
+    context
+        .store
+        .run(move |store| store.settle(&outcomes, shared.by(), now_ms()))
+        .await?;
+    context
+        .meters
+        .delivered
+        .fetch_add(delivered as u64, Ordering::Relaxed);
+    context.bump();
+    Ok(())
+}
+
+type Settled = Vec<(Pending, Outcome)>;
+
+/// Sends one batch. Answers what is settled, and what stands in the way of the rest.
+async fn deliver_batch(
+    context: &Arc<Context>,
+    taken: Arc<Vec<Pending>>,
+) -> (Settled, Option<Trouble>) {
+    let mut settled = vec![];
+    let mut rows = Rows::default();
+    let mut sent = vec![];
+    for (index, pending) in taken.iter().enumerate() {
+        match context
+            .projection
+            .push_payload(&pending.payload, pending.kind, &mut rows)
+        {
+            Ok(()) => sent.push(index),
+            Err(error) => {
+                let reason = format!("what was kept of it {error}");
+                settled.push((
+                    pending.clone(),
+                    Outcome::Rejected {
+                        field: None,
+                        reason,
+                    },
+                ));
+            }
+        }
+    }
+    let columns = context.projection.columns();
+    let isolated = isolate(rows.len(), |range| {
+        let rows = rows.slice(range, columns);
+        let context = context.clone();
+        async move { context.session(None).await?.deliver(&rows).await }
+    })
+    .await;
+    let mut hindrance = None;
+    for (range, piece) in isolated.pieces {
+        let pending = |row: usize| taken[sent[range.start + row]].clone();
+        match piece {
+            Piece::Answer(delivery) => {
+                context.poison.store(0, Ordering::Relaxed);
+                let why = sort(delivery, range.len(), pending, &mut settled);
+                hindrance = hindrance.or(why);
+            }
+            Piece::Poison(error) => {
+                if let Err(reason) = context.poisoned(&error) {
+                    return (settled, Some(Trouble::Lasting(reason)));
+                }
+                let reason = format!("the plugin failed on this row: {error}");
+                settled.push((
+                    pending(0),
+                    Outcome::Rejected {
+                        field: None,
+                        reason,
+                    },
+                ));
+            }
+        }
+    }
+    let ended = isolated
+        .error
+        .map(|error| match super::isolate::is_crash(&error) {
+            true => Trouble::Lasting(Reason::PluginFails(error.to_string())),
+            false => trouble(error),
+        });
+    (settled, ended.or(hindrance))
+}
+
+/// Sorts the rows of one answer into outcomes. Rows to retry are put off one by one where others
+/// got through; where none did, the whole lane waits, and so does one that was told to.
+fn sort(
+    delivery: Delivery,
+    rows: usize,
+    pending: impl Fn(usize) -> Pending,
+    settled: &mut Settled,
+) -> Option<Trouble> {
+    let why = delivery
+        .why
+        .map(|problem| trouble(CallError::Problem(problem)));
+    let mut rejected: HashMap<usize, _> = delivery
+        .rejected
+        .into_iter()
+        .map(|rejection| (rejection.row as usize, rejection))
+        .collect();
+    let retry: Vec<usize> = delivery.retry.iter().map(|&row| row as usize).collect();
+    let stuck = retry.len() == rows && rows > 0;
+    let hindrance = match why {
+        Some(Trouble::Passing {
+            retry_after_ms: None,
+            ..
+        }) if !stuck => None,
+        _ if retry.is_empty() => None,
+        why => why,
+    };
+    let now = now_ms();
+    for row in 0..rows {
+        let pending = pending(row);
+        let outcome = if let Some(rejection) = rejected.remove(&row) {
+            Outcome::Rejected {
+                field: rejection.field,
+                reason: rejection.reason,
+            }
+        } else if !retry.contains(&row) {
+            Outcome::Delivered
+        } else if hindrance.is_none() {
+            let pause = CALLS.pause_ms(pending.attempt, rand::random(), None);
+            Outcome::Retry {
+                not_before_ms: now + pause as i64,
+            }
+        } else {
+            continue;
+        };
+        settled.push((pending, outcome));
+    }
+    hindrance
+}

@@ -1,0 +1,218 @@
+use super::*;
+
+fn submitting(submitting: &[u32], waiting: &[u32]) -> State {
+    State::Submitting {
+        submitting: submitting.to_vec(),
+        waiting: waiting.to_vec(),
+    }
+}
+
+fn importing(waiting: &[u32]) -> State {
+    State::Importing {
+        waiting: waiting.to_vec(),
+        since_ms: 7,
+    }
+}
+
+#[test]
+fn goes_from_the_scan_to_live_over_several_files() {
+    let mut state = State::first(true);
+    for (input, next, effect) in [
+        (Input::Scanned { end: false }, State::Scanning, Effect::Scan),
+        (Input::Scanned { end: true }, State::Sealing, Effect::Seal),
+        (
+            Input::Sealed { files: vec![1, 2] },
+            submitting(&[1, 2], &[]),
+            Effect::Submit(1),
+        ),
+        (
+            Input::Submitted { file: 1, now_ms: 5 },
+            submitting(&[2], &[1]),
+            Effect::Submit(2),
+        ),
+        (
+            Input::Submitted { file: 2, now_ms: 7 },
+            importing(&[1, 2]),
+            Effect::Poll(1),
+        ),
+        (
+            Input::Pending { over_limit: None },
+            importing(&[1, 2]),
+            Effect::Poll(1),
+        ),
+        (
+            Input::Imported {
+                file: 1,
+                line_end: 3,
+            },
+            importing(&[2]),
+            Effect::Poll(2),
+        ),
+        (
+            Input::Imported {
+                file: 2,
+                line_end: 9,
+            },
+            State::CatchingUp { until: 9 },
+            Effect::Deliver { until: Some(9) },
+        ),
+        (
+            Input::CaughtUp,
+            State::Live,
+            Effect::Deliver { until: None },
+        ),
+    ] {
+        let (after, does) = step(state, input.clone());
+        assert_eq!((&after, &does), (&next, &effect), "{input:?}");
+        assert_eq!(
+            resume(after.clone()),
+            (next, effect),
+            "a restart does the same"
+        );
+        state = after;
+    }
+}
+
+#[test]
+fn an_audience_without_rows_goes_live_without_a_job() {
+    let (state, _) = step(State::Sealing, Input::Sealed { files: vec![] });
+    assert_eq!(state, State::CatchingUp { until: 0 });
+}
+
+#[test]
+fn passing_trouble_changes_nothing_and_is_tried_again() {
+    for state in [
+        State::Scanning,
+        submitting(&[1], &[]),
+        importing(&[1]),
+        State::Live,
+    ] {
+        let trouble = Trouble::Passing {
+            message: String::new(),
+            retry_after_ms: Some(9),
+        };
+        let (after, effect) = step(state.clone(), Input::Trouble(trouble));
+        assert_eq!(
+            (after, effect),
+            (
+                state,
+                Effect::Again {
+                    retry_after_ms: Some(9)
+                }
+            )
+        );
+    }
+}
+
+#[test]
+fn lasting_trouble_parks_and_a_restart_goes_on_where_it_was() {
+    for state in [
+        State::Scanning,
+        submitting(&[2], &[1]),
+        importing(&[1]),
+        State::Live,
+    ] {
+        let reason = Reason::Unauthorized(String::new());
+        let (parked, effect) = step(
+            state.clone(),
+            Input::Trouble(Trouble::Lasting(reason.clone())),
+        );
+        assert_eq!(effect, Effect::Rest);
+        assert_eq!(
+            parked,
+            State::Parked {
+                reason,
+                from: Box::new(state.clone())
+            }
+        );
+        assert_eq!(resume(parked).0, state);
+    }
+}
+
+#[test]
+fn parks_when_the_import_fails_and_submits_anew_what_had_not_ended() {
+    let (parked, _) = step(importing(&[2, 3]), Input::ImportFailed("no".to_owned()));
+    assert!(matches!(
+        &parked,
+        State::Parked {
+            reason: Reason::ImportFailed(_),
+            ..
+        }
+    ));
+    assert_eq!(
+        resume(parked),
+        (submitting(&[2, 3], &[]), Effect::Submit(2))
+    );
+}
+
+#[test]
+fn parks_when_the_import_takes_too_long() {
+    let over_limit = Some("a day".to_owned());
+    let (parked, _) = step(importing(&[1]), Input::Pending { over_limit });
+    assert!(matches!(
+        parked,
+        State::Parked {
+            reason: Reason::ImportTimeout(_),
+            ..
+        }
+    ));
+}
+
+#[test]
+fn parking_twice_keeps_where_it_was() {
+    let lasting =
+        |message: &str| Input::Trouble(Trouble::Lasting(Reason::Fatal(message.to_owned())));
+    let (parked, _) = step(State::Live, lasting("one"));
+    let (parked, _) = step(parked, lasting("two"));
+    assert_eq!(
+        parked,
+        State::Parked {
+            reason: Reason::Fatal("two".to_owned()),
+            from: Box::new(State::Live)
+        }
+    );
+}
+
+#[test]
+fn an_answer_that_comes_late_or_twice_changes_nothing() {
+    for (state, input) in [
+        (State::Live, Input::Scanned { end: true }),
+        (
+            State::Live,
+            Input::Imported {
+                file: 1,
+                line_end: 1,
+            },
+        ),
+        (
+            submitting(&[2], &[1]),
+            Input::Submitted { file: 1, now_ms: 1 },
+        ),
+        (State::Scanning, Input::CaughtUp),
+    ] {
+        assert_eq!(step(state.clone(), input).0, state);
+    }
+}
+
+#[test]
+fn every_state_survives_the_way_to_disk() {
+    for state in [
+        State::Scanning,
+        State::Sealing,
+        submitting(&[2], &[1]),
+        importing(&[1]),
+        State::CatchingUp { until: 4 },
+        State::Live,
+        State::Parked {
+            reason: Reason::ImportFailed("x".to_owned()),
+            from: Box::new(importing(&[1])),
+        },
+    ] {
+        let json = serde_json::to_string(&state).unwrap();
+        assert_eq!(
+            serde_json::from_str::<State>(&json).unwrap(),
+            state,
+            "{json}"
+        );
+    }
+}

@@ -1,0 +1,26 @@
+//! One export: from a source through a plugin to a destination.
+//!
+//! `machine` says what follows from what (pure); `run` does it. `backfill`, `live` and `ingest`
+//! are the three kinds of work, `retry` says how long to wait (pure), `isolate` finds the row that
+//! a plugin fails on.
+
+mod backfill;
+mod handle;
+mod ingest;
+mod isolate;
+mod live;
+mod machine;
+mod meters;
+mod retry;
+mod run;
+mod spec;
+
+pub use handle::{Change, Ended, Export, ExportError, Receipt};
+pub use machine::{Reason, State};
+pub use meters::{Meters, Snapshot};
+pub use spec::ExportSpec;
+
+/// Milliseconds since 1970, as the store keeps times.
+pub(crate) fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

@@ -1,0 +1,15 @@
+//! sluice: run a data destination as a sandboxed plugin.
+//!
+//! [`plugin::Engine`] loads a component, [`export::Export`] runs one audience through it, and
+//! [`config`] reads what an operator wrote. The `sluice` program is a thin face of this library;
+//! `examples/embed.rs` is another.
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod capability;
+pub mod config;
+pub mod deploy;
+pub mod export;
+pub mod plugin;
+pub mod source;
+pub mod store;

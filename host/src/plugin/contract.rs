@@ -1,0 +1,221 @@
+//! The promises that a component makes with its answers, checked before anything relies on them.
+//! Pure. Every reason names the promise, never a value.
+
+use super::types::{Delivery, Manifest, Rejection, Staged};
+
+/// A job token is kept in the store and handed back: as long as a long URL, no longer.
+pub const TOKEN_LIMIT_BYTES: usize = 4096;
+
+/// A manifest is shown to people. The largest text in one is the schema of its options.
+pub const MANIFEST_LIMIT_BYTES: usize = 1 << 20;
+
+pub(super) fn manifest(manifest: &Manifest) -> Result<(), String> {
+    let size = manifest.options_schema.len()
+        + manifest.description.len()
+        + manifest
+            .fields
+            .iter()
+            .map(|f| f.name.len() + f.description.len())
+            .sum::<usize>();
+    if size > MANIFEST_LIMIT_BYTES {
+        return Err(format!(
+            "it has {size} bytes; at most {MANIFEST_LIMIT_BYTES} are taken"
+        ));
+    }
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if manifest.name.is_empty() || !manifest.name.chars().all(plain) {
+        return Err("`name` must be lower-case letters, digits and `-`".to_owned());
+    }
+    if manifest.auth_methods.is_empty() {
+        return Err("`auth-methods` must hold at least one".to_owned());
+    }
+    if manifest.routes.is_empty() {
+        return Err("`routes` must hold at least one".to_owned());
+    }
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&manifest.options_schema)
+        .map_err(|error| format!("`options-schema` must be a JSON object: {error}"))?;
+    Ok(())
+}
+
+pub(super) fn token(token: &str) -> Result<(), String> {
+    match token.len() {
+        0 => Err("the job token is empty".to_owned()),
+        n if n > TOKEN_LIMIT_BYTES => Err(format!(
+            "the job token has {n} bytes; at most {TOKEN_LIMIT_BYTES} are kept"
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn staged(staged: &Staged, rows: usize) -> Result<(), String> {
+    if staged.ends.len() != rows {
+        return Err(format!(
+            "`ends` holds {} offsets for {rows} rows",
+            staged.ends.len()
+        ));
+    }
+    let ascending = std::iter::once(&staged.start)
+        .chain(&staged.ends)
+        .is_sorted();
+    let last = staged.ends.last().copied().unwrap_or(staged.start) as usize;
+    if !ascending || last != staged.bytes.len() {
+        return Err("`start` and `ends` must ascend to the length of `bytes`".to_owned());
+    }
+    rejections(&staged.rejected, rows)?;
+    for rejection in &staged.rejected {
+        let row = rejection.row as usize;
+        let begin = if row == 0 {
+            staged.start
+        } else {
+            staged.ends[row - 1]
+        };
+        if staged.ends[row] != begin {
+            return Err(format!("row {row} is rejected, but has bytes"));
+        }
+    }
+    if staged.identity_ends.len() != staged.identity_rows.len() {
+        return Err("`identity-ends` and `identity-rows` must be of one length".to_owned());
+    }
+    let mut begin = 0;
+    for (&end, &row) in staged.identity_ends.iter().zip(&staged.identity_rows) {
+        if staged.identities.get(begin..end as usize).is_none() || row as usize >= rows {
+            return Err("`identity-ends` or `identity-rows` are out of range".to_owned());
+        }
+        begin = end as usize;
+    }
+    Ok(())
+}
+
+pub(super) fn delivery(delivery: &Delivery, rows: usize) -> Result<(), String> {
+    rejections(&delivery.rejected, rows)?;
+    let mut seen: Vec<u32> = delivery
+        .rejected
+        .iter()
+        .map(|rejection| rejection.row)
+        .collect();
+    seen.extend(&delivery.retry);
+    seen.sort_unstable();
+    if seen.last().is_some_and(|&row| row as usize >= rows) {
+        return Err(format!(
+            "a row to retry is not among the {rows} of the batch"
+        ));
+    }
+    if seen.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("a row stands twice among `rejected` and `retry`".to_owned());
+    }
+    if !delivery.retry.is_empty() && delivery.why.is_none() {
+        return Err("rows are to be retried, but `why` is empty".to_owned());
+    }
+    Ok(())
+}
+
+fn rejections(rejected: &[Rejection], rows: usize) -> Result<(), String> {
+    let mut indices: Vec<u32> = rejected.iter().map(|rejection| rejection.row).collect();
+    indices.sort_unstable();
+    if indices.last().is_some_and(|&row| row as usize >= rows) {
+        return Err(format!(
+            "a rejected row is not among the {rows} of the batch"
+        ));
+    }
+    if indices.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("a row is rejected twice".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(bytes: &str, start: u32, ends: &[u32], rejected: &[u32]) -> Staged {
+        Staged {
+            bytes: bytes.into(),
+            start,
+            ends: ends.to_vec(),
+            rejected: rejected
+                .iter()
+                .map(|&row| Rejection {
+                    row,
+                    field: None,
+                    reason: String::new(),
+                })
+                .collect(),
+            identities: String::new(),
+            identity_ends: vec![],
+            identity_rows: vec![],
+            extra: vec![],
+        }
+    }
+
+    #[test]
+    fn a_staged_answer_must_account_for_every_byte_and_row() {
+        assert!(staged(&answer("h\na\nb\n", 2, &[4, 6], &[]), 2).is_ok());
+        assert!(staged(&answer("h\n", 2, &[], &[]), 0).is_ok());
+        assert!(staged(&answer("h\na\n", 2, &[4, 4], &[1]), 2).is_ok());
+        for (name, wrong, rows) in [
+            ("too few ends", answer("a\n", 0, &[2], &[]), 2),
+            (
+                "bytes beyond the last row",
+                answer("a\nb\n", 0, &[2], &[]),
+                1,
+            ),
+            ("descending", answer("a\nb\n", 0, &[4, 2], &[]), 2),
+            ("rejected with bytes", answer("a\n", 0, &[2], &[0]), 1),
+            ("rejected out of range", answer("a\n", 0, &[2], &[7]), 1),
+            ("rejected twice", answer("", 0, &[0], &[0, 0]), 1),
+        ] {
+            assert!(staged(&wrong, rows).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn identities_must_point_at_rows_and_characters() {
+        let mut wrong = answer("a\n", 0, &[2], &[]);
+        wrong.identities = "é".to_owned();
+        wrong.identity_ends = vec![1];
+        wrong.identity_rows = vec![0];
+        assert!(staged(&wrong, 1).is_err(), "splits a character");
+        wrong.identity_ends = vec![2];
+        assert!(staged(&wrong, 1).is_ok());
+        wrong.identity_rows = vec![1];
+        assert!(staged(&wrong, 1).is_err(), "names no row");
+    }
+
+    #[test]
+    fn a_row_is_delivered_rejected_or_retried_and_only_one_of_them() {
+        let rejection = |row| Rejection {
+            row,
+            field: None,
+            reason: String::new(),
+        };
+        let why = Some(super::super::types::Problem::Transient(String::new()));
+        let good = Delivery {
+            rejected: vec![rejection(0)],
+            retry: vec![1],
+            why,
+            extra: vec![],
+        };
+        assert!(delivery(&good, 3).is_ok());
+        assert!(
+            delivery(
+                &Delivery {
+                    retry: vec![0],
+                    ..good.clone()
+                },
+                3
+            )
+            .is_err()
+        );
+        assert!(
+            delivery(
+                &Delivery {
+                    retry: vec![3],
+                    ..good.clone()
+                },
+                3
+            )
+            .is_err()
+        );
+        assert!(delivery(&Delivery { why: None, ..good }, 3).is_err());
+    }
+}

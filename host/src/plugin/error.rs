@@ -1,0 +1,148 @@
+//! Why a component could not be loaded, or a call did not answer.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a file is not a plugin that this host can run.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("plugin {path}: cannot read the file: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is something else.
+    #[error("plugin {path}: expected a WebAssembly component, found {found}")]
+    NotAComponent {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead, and what to do.
+        found: String,
+    },
+    /// A component, but none of ours.
+    #[error(
+        "plugin {path}: the component does not export `sluice:sink/exporter`, so it is no \
+         destination; build it against the contract in wit/"
+    )]
+    NotADestination {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A destination for another host.
+    #[error(
+        "plugin {path}: built for contract sluice:sink@{found}; this host serves {supported}. \
+         Use a host that serves {found}, or rebuild the plugin"
+    )]
+    OtherContract {
+        /// The file.
+        path: PathBuf,
+        /// The version that it asks for.
+        found: String,
+        /// The versions that this host serves.
+        supported: &'static str,
+    },
+    /// It wants more than the contract.
+    #[error(
+        "plugin {path}: imports {import}, which this host does not give; a plugin may import \
+         `sluice:sink/*` only"
+    )]
+    ForeignImport {
+        /// The file.
+        path: PathBuf,
+        /// The first such import.
+        import: String,
+    },
+    /// The component does not fit the contract's types.
+    #[error("plugin {path}: does not fit the contract sluice:sink@{version}: {reason}")]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// The version that it says it was built for.
+        version: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The component could not say who it is.
+    #[error("plugin {path}: {source}")]
+    Describe {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: CallError,
+    },
+    /// What it says of itself makes no sense.
+    #[error("plugin {path}: its manifest is not usable: {reason}")]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What was found and expected.
+        reason: String,
+    },
+}
+
+/// Why a call of a component did not answer. The instance is gone in every case.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CallError {
+    /// It trapped: a panic, an out-of-bounds access, a broken promise of the guest language.
+    #[error("`{call}` trapped: {reason}")]
+    Trap {
+        /// The function of the contract.
+        call: &'static str,
+        /// The trap, without any guest data.
+        reason: String,
+    },
+    /// It computed for too long.
+    #[error("`{call}` used up its CPU budget of {} ms", budget.as_millis())]
+    Cpu {
+        /// The function of the contract.
+        call: &'static str,
+        /// The budget.
+        budget: Duration,
+    },
+    /// The call as a whole took too long, host work included.
+    #[error("`{call}` did not end within {} s", deadline.as_secs())]
+    Deadline {
+        /// The function of the contract.
+        call: &'static str,
+        /// The deadline.
+        deadline: Duration,
+    },
+    /// It wanted more memory than it may have.
+    #[error("`{call}` asked for {wanted} bytes of memory; the limit is {limit}")]
+    Memory {
+        /// The function of the contract.
+        call: &'static str,
+        /// What it would have had, over all its memories.
+        wanted: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It answered something that the contract rules out.
+    #[error("`{call}` broke the contract: {reason}")]
+    Contract {
+        /// The function of the contract.
+        call: &'static str,
+        /// The promise that it broke.
+        reason: String,
+    },
+    /// It answered with a decision.
+    #[error("{}", describe(.0))]
+    Problem(super::types::Problem),
+}
+
+/// A problem in a sentence.
+pub(crate) fn describe(problem: &super::types::Problem) -> String {
+    use super::types::Problem;
+    match problem {
+        Problem::InvalidSettings(findings) => {
+            let all: Vec<_> = findings.iter().map(|f| f.message.as_str()).collect();
+            format!("invalid settings: {}", all.join("; "))
+        }
+        Problem::Unauthorized(message) => format!("the credential was refused: {message}"),
+        Problem::Throttled(throttle) => format!("too many requests: {}", throttle.message),
+        Problem::Transient(message) | Problem::Fatal(message) => message.clone(),
+    }
+}

@@ -1,0 +1,35 @@
+//! Loading and calling components: the only room that names wasmtime.
+//!
+//! [`Engine`] compiles a file to a [`Plugin`]; [`Plugin::open`] gives a [`Session`]: one fresh
+//! instance with the operator's settings, good for one call. What a component may do besides
+//! computing, it does through the capabilities in its [`Grant`].
+
+mod contract;
+mod engine;
+mod error;
+pub mod flat;
+mod guard;
+mod session;
+mod track_0_1;
+
+pub use contract::{MANIFEST_LIMIT_BYTES, TOKEN_LIMIT_BYTES};
+pub use engine::{Engine, Inspection, Plugin};
+pub use error::{CallError, LoadError};
+pub use guard::Limits;
+pub use session::{Grant, Session};
+
+/// The contract's own types, of the newest track that this host serves.
+pub mod types {
+    #![allow(missing_docs, reason = "generated from wit/, documented there")]
+    pub use super::track_0_1::exports::sluice::sink::exporter::{
+        AuthMethod, Credential, Delivery, Field, FieldType, File, ImportStatus, Limits, Manifest,
+        Progress, RefusedRow, Report, Route, Staged,
+    };
+    pub use super::track_0_1::sluice::sink::http::{
+        Body, Content, Failure, Part, Request, Response,
+    };
+    pub use super::track_0_1::sluice::sink::log::Level;
+    pub use super::track_0_1::sluice::sink::types::{
+        Batch, Column, Finding, Place, Problem, Rejection, Settings, Throttle,
+    };
+}

@@ -1,0 +1,55 @@
+//! The contract's track `0.1.x`: generated types, and the host's side of the capabilities.
+
+use wasmtime::component::HasSelf;
+
+use super::guard::Guarded;
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "destination",
+    imports: { default: async | trappable },
+    exports: { default: async },
+    additional_derives: [PartialEq, serde::Serialize],
+});
+
+use sluice::sink::{http, log, types};
+
+/// The versions of `sluice:sink` that this track stands for.
+pub(super) const TRACK: (u64, u64) = (0, 1);
+
+pub(super) fn link(linker: &mut wasmtime::component::Linker<Guarded>) -> wasmtime::Result<()> {
+    Destination::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+}
+
+impl types::Host for Guarded {}
+
+impl http::Host for Guarded {
+    async fn send(
+        &mut self,
+        request: http::Request,
+    ) -> wasmtime::Result<Result<http::Response, http::Failure>> {
+        Ok(self
+            .grant
+            .http
+            .send(request, self.grant.staged.as_ref())
+            .await)
+    }
+
+    async fn send_all(
+        &mut self,
+        requests: Vec<http::Request>,
+    ) -> wasmtime::Result<Vec<Result<http::Response, http::Failure>>> {
+        Ok(self
+            .grant
+            .http
+            .send_all(requests, self.grant.staged.as_ref())
+            .await)
+    }
+}
+
+impl log::Host for Guarded {
+    async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        self.grant.log.write(level, &message);
+        Ok(())
+    }
+}

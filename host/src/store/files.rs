@@ -1,0 +1,278 @@
+//! Staged files: the bytes on disk and what the database knows of them.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use rusqlite::Row;
+
+use super::quarantine::Quarantined;
+use super::scan::FileEnd;
+use super::{Store, StoreError, counts, quarantine, state};
+use crate::export::State;
+
+/// One staged file as the database knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRow {
+    /// Which file of the backfill, from 1.
+    pub number: u32,
+    /// Its name in the folder of staged files.
+    pub name: String,
+    /// How long it durably is.
+    pub bytes: u64,
+    /// How many rows it holds.
+    pub rows: u64,
+    /// When it was completed, in milliseconds since 1970.
+    pub sealed_ms: Option<i64>,
+    /// Its import job.
+    pub token: Option<String>,
+    /// Whether its job has ended.
+    pub ended: bool,
+}
+
+/// A staged file that rows are being appended to.
+pub struct Appender {
+    path: PathBuf,
+    file: File,
+    /// The file and its length, what was just appended included.
+    pub end: FileEnd,
+}
+
+impl Appender {
+    /// Appends rows.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn append(&mut self, bytes: &[u8], rows: u64) -> Result<(), StoreError> {
+        self.file
+            .write_all(bytes)
+            .map_err(|source| self.error(source))?;
+        self.end.bytes += bytes.len() as u64;
+        self.end.rows += rows;
+        Ok(())
+    }
+
+    /// Puts everything on disk, so that the database may say it is there.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync_data().map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: std::io::Error) -> StoreError {
+        StoreError::Disk {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+impl Store {
+    pub(super) fn raw_name(number: u32) -> String {
+        format!("{number}.staged")
+    }
+
+    /// Where a staged file is.
+    pub fn staged_path(&self, name: &str) -> PathBuf {
+        self.inner.directory.join("staged").join(name)
+    }
+
+    /// All staged files, in order.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn files(&self) -> Result<Vec<FileRow>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT number, name, bytes, rows, sealed_ms, token, outcome FROM files ORDER BY number",
+            )?
+            .query_map([], file_row)?
+            .collect()
+        })
+    }
+
+    /// Opens the staged file that the scan goes on with. What a crash left behind its durable
+    /// length is cut off.
+    ///
+    /// # Errors
+    /// The disk's, or the file is shorter than it durably was.
+    pub fn append_to(&self, end: FileEnd) -> Result<Appender, StoreError> {
+        let path = self.staged_path(&Self::raw_name(end.number));
+        let open = || -> std::io::Result<File> {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)?;
+            let found = file.metadata()?.len();
+            if found < end.bytes {
+                let reason = format!(
+                    "the staged file has {found} bytes, {} were written. It was changed from \
+                     outside; move this export's folder away to scan anew",
+                    end.bytes
+                );
+                return Err(std::io::Error::other(reason));
+            }
+            file.set_len(end.bytes)?;
+            file.seek(SeekFrom::End(0))?;
+            if end.bytes == 0 {
+                // A new file is there after a crash only if its folder is synced, too.
+                File::open(self.inner.directory.join("staged"))?.sync_all()?;
+            }
+            Ok(file)
+        };
+        let file = open().map_err(|source| StoreError::Disk {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Appender { path, file, end })
+    }
+
+    /// Completes one staged file: cuts out the rows that newer ones have superseded. A crash at
+    /// any point leaves the file as it was, or done.
+    ///
+    /// # Errors
+    /// The disk's or the database's.
+    pub fn seal(&self, file: &FileRow, now_ms: i64) -> Result<(), StoreError> {
+        let cuts: Vec<(u64, u64)> = self.read(|db| {
+            db.prepare_cached("SELECT start, end FROM cuts WHERE file = ?1 ORDER BY start")?
+                .query_map([file.number], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })?;
+        let (mut name, mut bytes) = (file.name.clone(), file.bytes);
+        if !cuts.is_empty() {
+            name = format!("{}.sealed", file.number);
+            let path = self.staged_path(&name);
+            bytes = self
+                .copy_without(file, &cuts, &path)
+                .map_err(|source| StoreError::Disk { path, source })?;
+        }
+        self.write(|tx| {
+            tx.prepare_cached(
+                "UPDATE files SET name = ?2, bytes = ?3, rows = rows - ?4, sealed_ms = ?5
+                 WHERE number = ?1",
+            )?
+            .execute((file.number, &name, bytes, cuts.len() as u64, now_ms))
+            .map(drop)
+        })?;
+        if name != file.name {
+            self.remove_staged(&file.name);
+        }
+        Ok(())
+    }
+
+    fn copy_without(
+        &self,
+        file: &FileRow,
+        cuts: &[(u64, u64)],
+        path: &std::path::Path,
+    ) -> std::io::Result<u64> {
+        let mut from =
+            BufReader::with_capacity(256 << 10, File::open(self.staged_path(&file.name))?);
+        let mut to = BufWriter::with_capacity(256 << 10, File::create(path)?);
+        let (mut at, mut written) = (0, 0);
+        for &(start, end) in cuts.iter().chain([&(file.bytes, file.bytes)]) {
+            written += std::io::copy(&mut from.by_ref().take(start - at), &mut to)?;
+            from.seek_relative((end - start) as i64)?;
+            at = end;
+        }
+        to.into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?
+            .sync_all()?;
+        File::open(self.inner.directory.join("staged"))?.sync_all()?;
+        Ok(written)
+    }
+
+    /// The scan is over and every file is sealed: forgets what only a scan needs.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn finish_scan(&self, state: &State, now_ms: i64) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.execute_batch("DELETE FROM identities; DELETE FROM cuts;")?;
+            state::record(tx, state, now_ms)
+        })?;
+        self.read(|db| {
+            // Each step of the pragma frees one page; it is done when it answers no more rows.
+            let mut vacuum = db.prepare("PRAGMA incremental_vacuum")?;
+            let mut rows = vacuum.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        })
+    }
+
+    /// Records a file's import job together with the state that it leads to.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn submitted(
+        &self,
+        number: u32,
+        token: &str,
+        state: &State,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.execute(
+                "UPDATE files SET token = ?2, submitted_ms = ?3 WHERE number = ?1",
+                (number, token, now_ms),
+            )?;
+            state::record(tx, state, now_ms)
+        })
+    }
+
+    /// An import job has succeeded: counts its rows, records the state that it leads to, and
+    /// removes the file. `refused` are the rows that the destination named, `unnamed` how many
+    /// more it refused.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn imported(
+        &self,
+        file: &FileRow,
+        refused: &[Quarantined],
+        unnamed: u64,
+        message: &str,
+        state: &State,
+        plugin: (&str, &str),
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let unnamed = unnamed.min(file.rows.saturating_sub(refused.len() as u64));
+        self.write(|tx| {
+            tx.execute(
+                "UPDATE files SET outcome = 'succeeded', message = ?2 WHERE number = ?1",
+                (file.number, message),
+            )?;
+            quarantine::put(tx, counts::BACKFILL, refused, plugin, now_ms)?;
+            counts::add(tx, counts::BACKFILL, "quarantined", unnamed)?;
+            let delivered = file.rows.saturating_sub(refused.len() as u64 + unnamed);
+            counts::add(tx, counts::BACKFILL, "delivered", delivered)?;
+            state::record(tx, state, now_ms)
+        })?;
+        if refused.is_empty() && unnamed == 0 {
+            self.remove_staged(&file.name);
+        }
+        Ok(())
+    }
+
+    /// Removes a file that nothing needs any more. If that fails it only takes up space.
+    fn remove_staged(&self, name: &str) {
+        let path = self.staged_path(name);
+        if let Err(error) = std::fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "cannot remove a staged file that is done with");
+        }
+    }
+}
+
+fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
+    Ok(FileRow {
+        number: row.get(0)?,
+        name: row.get(1)?,
+        bytes: row.get(2)?,
+        rows: row.get(3)?,
+        sealed_ms: row.get(4)?,
+        token: row.get(5)?,
+        ended: row.get::<_, Option<String>>(6)?.is_some(),
+    })
+}

@@ -1,0 +1,176 @@
+//! One SQLite database for each export, with its staged files beside it.
+//!
+//! The durable order: write, sync, then advance. Every public method that changes something is
+//! one transaction that is on disk when it returns (WAL, `synchronous = FULL`). A tenant can be
+//! inspected with `sqlite3` and removed with `rm -r`.
+
+mod counts;
+mod files;
+mod log;
+mod open;
+mod quarantine;
+mod scan;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub use counts::{Counts, Ledger, PhaseCounts};
+pub use files::{Appender, FileRow};
+pub use log::{Incoming, Outcome, Pending};
+pub use quarantine::{QuarantineRow, Quarantined};
+pub use scan::{FileEnd, Identity, ScanChunk, StagedRow};
+pub use state::Recorded;
+
+/// What can go wrong in a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite refused.
+    #[error("store {path}: {source}{}", hint(.source))]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// The disk refused.
+    #[error("store {path}: {source}")]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process has it.
+    #[error(
+        "store {path} is in use by another process; stop that one first, or give this one another --data"
+    )]
+    InUse {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// Written by another version of this program.
+    #[error(
+        "store {path} has format {found}; this program reads format {expected}. Use the version that wrote it"
+    )]
+    Format {
+        /// The database.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The one that is known.
+        expected: i64,
+    },
+    /// Something stands in it that this program never wrote.
+    #[error(
+        "store {path}: {what} cannot be read; nothing was changed. Restore it from a backup, or move it away to start anew"
+    )]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// Which part.
+        what: &'static str,
+    },
+}
+
+fn hint(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => {
+            "; free some space, then start again: nothing is lost"
+        }
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            "; the file is damaged and nothing was changed. Restore it from a backup, or move it away to start anew"
+        }
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            "; another program holds it: close that one, then start again"
+        }
+        _ => "",
+    }
+}
+
+/// An export's durable state. Cheap to clone; calls take turns.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    directory: PathBuf,
+    database: PathBuf,
+    connection: Mutex<Connection>,
+    /// Held for as long as the store is open.
+    _lock: Option<std::fs::File>,
+}
+
+impl Store {
+    /// The export's folder.
+    pub fn directory(&self) -> &Path {
+        &self.inner.directory
+    }
+
+    /// Runs `work` on a thread where blocking is allowed.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    /// One transaction, on disk when this returns.
+    fn write<R>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<R>,
+    ) -> Result<R, StoreError> {
+        let mut connection = self
+            .inner
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let run = || {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        };
+        run().map_err(|source| self.database_error(source))
+    }
+
+    fn read<R>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<R>,
+    ) -> Result<R, StoreError> {
+        let connection = self
+            .inner
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        work(&connection).map_err(|source| self.database_error(source))
+    }
+
+    fn database_error(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Database {
+            path: self.inner.database.clone(),
+            source,
+        }
+    }
+
+    fn damaged(&self, what: &'static str) -> StoreError {
+        StoreError::Damaged {
+            path: self.inner.database.clone(),
+            what,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

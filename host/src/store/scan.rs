@@ -1,0 +1,137 @@
+//! The scan: rows on their way into staged files, and which of them a newer one supersedes.
+
+use rusqlite::{OptionalExtension, Transaction};
+
+use super::quarantine::Quarantined;
+use super::{Store, StoreError, counts, quarantine, state};
+use crate::export::State;
+
+/// A row that was written to a staged file, and by what the destination knows its member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedRow {
+    /// Which file.
+    pub file: u32,
+    /// Where in it the row begins.
+    pub start: u64,
+    /// Where it ends.
+    pub end: u64,
+    /// Hashes of the identities that the plugin named, and of the member's own key.
+    pub identities: Vec<Identity>,
+}
+
+/// The hash of one identity: half of a SHA-256, so that a chance collision among billions of
+/// members stays out of the question.
+pub type Identity = [u8; 16];
+
+/// One file's length after a chunk of the scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileEnd {
+    /// Which file.
+    pub number: u32,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+}
+
+/// What one chunk of the scan has brought. The files are synced before it is committed.
+#[derive(Clone, Debug, Default)]
+pub struct ScanChunk {
+    /// Lines read.
+    pub received: u64,
+    /// Where the scan goes on.
+    pub position: String,
+    /// The rows staged, in order.
+    pub rows: Vec<StagedRow>,
+    /// The files written to.
+    pub files: Vec<FileEnd>,
+    /// What could not be staged.
+    pub quarantined: Vec<Quarantined>,
+}
+
+impl Store {
+    /// How far the scan is.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn position(&self, stream: &str) -> Result<Option<String>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached("SELECT position FROM positions WHERE stream = ?1")?
+                .query_row([stream], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// Commits a chunk of the scan together with the state that it leads to.
+    ///
+    /// # Errors
+    /// The database's; then nothing of the chunk is there.
+    pub fn commit_scan(
+        &self,
+        chunk: &ScanChunk,
+        state: &State,
+        plugin: (&str, &str),
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let mut upsert = tx.prepare_cached(
+                "INSERT INTO files (number, name, bytes, rows) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET bytes = ?3, rows = ?4",
+            )?;
+            for file in &chunk.files {
+                upsert.execute((
+                    file.number,
+                    Self::raw_name(file.number),
+                    file.bytes,
+                    file.rows,
+                ))?;
+            }
+            let mut superseded = 0;
+            for row in &chunk.rows {
+                superseded += place(tx, row)?;
+            }
+            counts::add(tx, counts::BACKFILL, "superseded", superseded)?;
+            counts::add(tx, counts::BACKFILL, "received", chunk.received)?;
+            quarantine::put(tx, counts::BACKFILL, &chunk.quarantined, plugin, now_ms)?;
+            set_position(tx, "members", &chunk.position)?;
+            state::record(tx, state, now_ms)
+        })
+    }
+}
+
+/// Makes a row the newest of its identities; answers how many older rows that supersedes.
+fn place(tx: &Transaction<'_>, row: &StagedRow) -> rusqlite::Result<u64> {
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO identities (hash, file, start, end) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO NOTHING",
+    )?;
+    let mut superseded = 0;
+    for identity in &row.identities {
+        if insert.execute((identity, row.file, row.start as i64, row.end as i64))? == 1 {
+            continue;
+        }
+        let (file, start, end): (u32, i64, i64) = tx
+            .prepare_cached("SELECT file, start, end FROM identities WHERE hash = ?1")?
+            .query_row([identity], |row| row.try_into())?;
+        if (file, start) != (row.file, row.start as i64) {
+            superseded += tx
+                .prepare_cached("INSERT INTO cuts VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+                .execute((file, start, end))? as u64;
+        }
+        tx.prepare_cached("UPDATE identities SET file = ?2, start = ?3, end = ?4 WHERE hash = ?1")?
+            .execute((identity, row.file, row.start as i64, row.end as i64))?;
+    }
+    Ok(superseded)
+}
+
+pub(super) fn set_position(
+    tx: &Transaction<'_>,
+    stream: &str,
+    position: &str,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO positions VALUES (?1, ?2) ON CONFLICT DO UPDATE SET position = ?2",
+    )?
+    .execute((stream, position))
+    .map(drop)
+}

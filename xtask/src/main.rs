@@ -1,0 +1,73 @@
+//! What README's commands call: `cargo xtask demo`, `cargo xtask test` and their parts.
+//!
+//! Each does whatever set-up it needs by itself. Depends on next to nothing, so that it can say
+//! what it does before anything large is compiled.
+
+mod plugin;
+mod run;
+mod setup;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Build, show and test sluice.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find a way to compile plugins on this machine, and install what it needs.
+    Setup,
+    /// Build the plugins into target/components/.
+    Plugin,
+    /// Build everything, then run a 200,000-member audience into a simulated account.
+    Demo {
+        /// How many members.
+        #[arg(long, default_value_t = 200_000)]
+        members: u64,
+        /// How many changes.
+        #[arg(long, default_value_t = 2_000)]
+        changes: u64,
+    },
+    /// Run every test.
+    Test {
+        /// What to pass on to `cargo test`, like a test's name.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Measure: memory over audience sizes, and rows per second.
+    Bench,
+}
+
+fn main() -> Result<()> {
+    let command = Args::parse().command;
+    match command {
+        Command::Setup => setup::toolchain().map(drop),
+        Command::Plugin => plugin::build().map(drop),
+        Command::Demo { members, changes } => run::demo(members, changes),
+        Command::Test { rest } => run::test(&rest),
+        Command::Bench => run::bench(),
+    }
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    let xtask = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().map_or(xtask.clone(), PathBuf::from)
+}
+
+/// Where cargo builds: `CARGO_TARGET_DIR`, or the workspace's own.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+fn say(what: impl std::fmt::Display) {
+    eprintln!("xtask  {what}");
+}

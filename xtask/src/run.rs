@@ -1,0 +1,77 @@
+//! Running what was built: the demo, the tests, the benchmarks.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{plugin, root, say, target};
+
+/// One selection of packages for everything, so that cargo resolves features once and builds
+/// nothing twice.
+const EVERYTHING: [&str; 2] = ["--release", "--workspace"];
+
+/// Builds everything and runs the demo.
+pub fn demo(members: u64, changes: u64) -> Result<()> {
+    let components = build()?;
+    let mut demo = Command::new(target().join("release/sluice-demo"));
+    demo.current_dir(root())
+        .arg("--sluice")
+        .arg(target().join("release/sluice"))
+        .arg("--component")
+        .arg(components.join("retention_science.wasm"))
+        .args([
+            "--members",
+            &members.to_string(),
+            "--changes",
+            &changes.to_string(),
+        ]);
+    run(&mut demo, "the demo")
+}
+
+/// Builds everything and runs every test.
+pub fn test(rest: &[String]) -> Result<()> {
+    let components = build()?;
+    say("testing");
+    let mut test = cargo("test");
+    test.args(EVERYTHING)
+        .args(rest)
+        .env("SLUICE_COMPONENTS", components);
+    run(&mut test, "a test")
+}
+
+/// Builds everything and runs the benchmarks.
+pub fn bench() -> Result<()> {
+    let components = build()?;
+    let mut bench = Command::new(target().join("release/sluice-demo"));
+    bench
+        .current_dir(root())
+        .arg("--sluice")
+        .arg(target().join("release/sluice"))
+        .arg("--component")
+        .arg(components.join("retention_science.wasm"))
+        .arg("--bench");
+    run(&mut bench, "the benchmark")
+}
+
+fn build() -> Result<std::path::PathBuf> {
+    let components = plugin::build()?;
+    say("building the host and everything around it (the first time takes minutes)");
+    let mut build = cargo("build");
+    build.args(EVERYTHING);
+    run(&mut build, "the build")?;
+    Ok(components)
+}
+
+fn cargo(command: &str) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root()).arg(command);
+    cargo
+}
+
+fn run(command: &mut Command, what: &str) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {what}"))?;
+    ensure!(status.success(), "{what} failed ({status})");
+    Ok(())
+}
