@@ -30,6 +30,7 @@ pub fn read<'a>(
         let value = match (target.rule, target.sources.as_slice()) {
             (Rule::Membership, _) => Ok(Value::Boolean(row.change != Change::Exited)),
             (rule, &[column]) => value::of(rule, row.cell(column), options),
+            (_, columns) if is_partial(row, columns) => Ok(Value::Nothing),
             (rule, columns) => compose(rule, columns.iter().map(|&c| row.cell(c)), options),
         };
         values.push(match value {
@@ -58,6 +59,15 @@ pub fn read<'a>(
             reason: no_identity(plan).to_owned(),
         }),
     }
+}
+
+/// Whether a change says only a part of what a composed field is made of. Sent, that part would
+/// overwrite the whole; a row of the backfill or a member who enters has no whole yet.
+fn is_partial(row: Row<'_>, columns: &[usize]) -> bool {
+    matches!(row.change, Change::Updated | Change::Exited)
+        && columns
+            .iter()
+            .any(|&column| row.cell(column).kind == Kind::Absent)
 }
 
 fn may_omit(target: &Target, options: &Options) -> bool {

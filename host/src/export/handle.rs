@@ -135,6 +135,7 @@ impl Export {
             name: spec.name(),
             settings: spec.settings(),
             projection: Arc::new(spec.projection()),
+            together: spec.together(),
             plugin,
             http,
             store,
@@ -209,7 +210,9 @@ impl Export {
         let context = self.context.clone();
         self.context
             .store
-            .run(move |store| store.append(&incoming, None, context.by(), now_ms()))
+            .run(move |store| {
+                store.append(&incoming, &context.together, None, context.by(), now_ms())
+            })
             .await?;
         self.context.bump();
         Ok(Receipt { members })

@@ -49,7 +49,13 @@ pub(super) async fn ingest(context: Arc<Context>, from: ChangesFrom) -> Result<(
             context
                 .store
                 .run(move |store| {
-                    store.append(&incoming, Some((stream, &position)), shared.by(), now_ms())
+                    store.append(
+                        &incoming,
+                        &shared.together,
+                        Some((stream, &position)),
+                        shared.by(),
+                        now_ms(),
+                    )
                 })
                 .await?;
             accepted = Some(changes.position);

@@ -17,7 +17,7 @@ use crate::capability::{Http, LogSink, StagedFile};
 use crate::plugin::types::{Problem, Settings};
 use crate::plugin::{CallError, Grant, Plugin, Session};
 use crate::source::Projection;
-use crate::store::{FileRow, Quarantined, ScanChunk, Store, StoreError};
+use crate::store::{FileRow, Quarantined, ScanChunk, Store, StoreError, Together};
 
 /// How often a plugin may fail in a call that concerns no single row before the export parks.
 const CRASHES: u32 = 5;
@@ -31,6 +31,7 @@ pub(super) struct Context {
     pub name: String,
     pub settings: Settings,
     pub projection: Arc<Projection>,
+    pub together: Together,
     pub plugin: Plugin,
     pub http: Http,
     pub store: Store,

@@ -1,5 +1,6 @@
 //! What an export works under, complete and checked.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use crate::config::{ChangesFrom, ExportConfig, Mapping, Tuning};
 use crate::plugin::Limits;
 use crate::plugin::types::{Column, Manifest, Settings};
 use crate::source::{LineFormat, Members, Projection};
+use crate::store::Together;
 
 /// One audience, one mapping, one set of options: everything about an export but its plugin, its
 /// store and its way to the destination.
@@ -61,6 +63,23 @@ impl ExportSpec {
     pub(crate) fn projection(&self) -> Projection {
         let sources = self.fields.iter().map(|field| field.source.clone());
         Projection::new(&self.user_id_field, sources)
+    }
+
+    /// The sources that share a destination.
+    pub(crate) fn together(&self) -> Together {
+        let mut groups = BTreeMap::<&str, Vec<String>>::new();
+        for field in &self.fields {
+            groups
+                .entry(&field.destination)
+                .or_default()
+                .push(field.source.clone());
+        }
+        Together::new(
+            groups
+                .into_values()
+                .filter(|group| group.len() > 1)
+                .collect(),
+        )
     }
 
     pub(crate) fn line_format(&self) -> LineFormat {

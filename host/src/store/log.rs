@@ -1,6 +1,6 @@
 //! The log of changes that wait for delivery: append, take, settle.
 
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::Transaction;
 use sha2::{Digest, Sha256};
 
 use super::quarantine::Quarantined;
@@ -51,6 +51,34 @@ pub struct Pending {
     changes: u64,
 }
 
+/// Attributes that make up one value at the destination, like the parts of a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Together(Vec<Vec<String>>);
+
+impl Together {
+    /// The groups: source names that are mapped to one destination.
+    pub fn new(groups: Vec<Vec<String>>) -> Self {
+        Self(groups)
+    }
+
+    /// Whether the newer change may be laid over the older one, attribute by attribute, and lead
+    /// to the same as if both were sent. A blank may mean "leave it alone" to a destination, and
+    /// then an older value that it covers up would never arrive; and parts of one value from two
+    /// changes make a value that nobody ever said. Such two are sent one after the other.
+    fn mergeable(&self, older: &Payload, newer: &Payload) -> bool {
+        let covers = newer.iter().all(|(name, value)| {
+            !blank(value.get()) || older.get(name).is_none_or(|older| blank(older.get()))
+        });
+        let whole = self.0.iter().all(|group| {
+            !group.iter().any(|name| newer.contains_key(name))
+                || group
+                    .iter()
+                    .all(|name| newer.contains_key(name) || !older.contains_key(name))
+        });
+        covers && whole
+    }
+}
+
 /// What became of a change that was taken.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -72,14 +100,15 @@ pub enum Outcome {
 
 impl Store {
     /// Accepts changes and the position behind them. A change of a member who waits already is
-    /// merged into what waits: attributes that it does not name keep their older value, as they
-    /// would if both were sent.
+    /// merged into what waits, where that leads to the same as sending both: attributes that it
+    /// does not name keep their older value.
     ///
     /// # Errors
     /// The database's; then nothing was accepted.
     pub fn append(
         &self,
         incoming: &[Incoming],
+        together: &Together,
         stream: Option<(&str, &str)>,
         plugin: (&str, &str),
         now_ms: i64,
@@ -94,7 +123,14 @@ impl Store {
                         payload,
                         position,
                     } => {
-                        append_one(tx, member, *kind, at.as_deref(), payload, position, now_ms)?;
+                        let change = New {
+                            member,
+                            kind: *kind,
+                            at: at.as_deref(),
+                            payload,
+                            position,
+                        };
+                        append_one(tx, &change, together, now_ms)?;
                     }
                     Incoming::Bad(row) => {
                         let row = std::slice::from_ref(row);
@@ -126,8 +162,10 @@ impl Store {
         self.read(|db| {
             db.prepare_cached(
                 "SELECT seq, member, kind, payload, position, attempt, version, changes
-                 FROM changes
+                 FROM changes AS this
                  WHERE bucket % ?2 = ?1 AND (not_before_ms <= ?4 OR not_before_ms > ?4 + ?5)
+                     AND NOT EXISTS (SELECT 1 FROM changes AS older
+                                     WHERE older.member = this.member AND older.seq < this.seq)
                  ORDER BY seq LIMIT ?3",
             )?
             .query_map((lane, lanes, limit, now_ms, horizon_ms), |row| {
@@ -232,38 +270,87 @@ impl Store {
     }
 }
 
+/// A change that is being accepted.
+struct New<'a> {
+    member: &'a str,
+    kind: Kind,
+    at: Option<&'a str>,
+    payload: &'a Payload,
+    position: &'a str,
+}
+
 fn append_one(
     tx: &Transaction<'_>,
-    member: &str,
-    kind: Kind,
-    at: Option<&str>,
-    payload: &Payload,
-    position: &str,
+    change: &New<'_>,
+    together: &Together,
     now_ms: i64,
 ) -> rusqlite::Result<()> {
-    let waiting: Option<(i64, String)> = tx
-        .prepare_cached("SELECT seq, payload FROM changes WHERE member = ?1")?
-        .query_row([member], |row| row.try_into())
-        .optional()?;
-    let Some((seq, older)) = waiting else {
-        let payload = json(payload);
+    let New {
+        member,
+        kind,
+        at,
+        payload,
+        position,
+    } = *change;
+    let waiting: Vec<(i64, String)> = tx
+        .prepare_cached(
+            "SELECT seq, payload FROM changes WHERE member = ?1 ORDER BY seq DESC LIMIT 2",
+        )?
+        .query_map([member], |row| row.try_into())?
+        .collect::<Result<_, _>>()?;
+    let mut waiting = waiting.into_iter().map(|(seq, payload)| {
+        (
+            seq,
+            serde_json::from_str::<Payload>(&payload).unwrap_or_default(),
+        )
+    });
+    let Some((last, mut merged)) = waiting
+        .next()
+        .filter(|(_, older)| together.mergeable(older, payload))
+    else {
         return tx
             .prepare_cached(
                 "INSERT INTO changes (member, bucket, kind, at, payload, position, version, changes, received_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, 1, ?7)",
             )?
-            .execute((member, bucket(member), kind.code(), at, payload, position, now_ms))
+            .execute((member, bucket(member), kind.code(), at, json(payload), position, now_ms))
             .map(drop);
     };
-    let mut merged: Payload = serde_json::from_str(&older).unwrap_or_default();
     merged.extend(payload.clone());
     tx.prepare_cached(
         "UPDATE changes SET kind = ?2, at = ?3, payload = ?4, position = ?5,
              version = version + 1, changes = changes + 1
          WHERE seq = ?1",
     )?
-    .execute((seq, kind.code(), at, json(&merged), position))
-    .map(drop)
+    .execute((last, kind.code(), at, json(&merged), position))?;
+    // What kept the one before it apart may be gone by now: so a member never has more rows in
+    // line than mapped attributes and one.
+    match waiting.next() {
+        Some((before, mut older)) if together.mergeable(&older, &merged) => {
+            older.extend(merged);
+            tx.prepare_cached(
+                "UPDATE changes SET (kind, at, payload, position, version, changes) =
+                     (SELECT kind, at, ?3, position, changes.version + 1, changes.changes + newer.changes
+                      FROM changes AS newer WHERE newer.seq = ?2)
+                 WHERE seq = ?1",
+            )?
+            .execute((before, last, json(&older)))?;
+            tx.prepare_cached("DELETE FROM changes WHERE seq = ?1")?
+                .execute([last])
+                .map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Null, or a text, list or object that holds nothing but white space, nulls and punctuation.
+fn blank(json: &str) -> bool {
+    json == "null"
+        || (json.starts_with(['"', '[', '{'])
+            && !json
+                .replace("null", "")
+                .chars()
+                .any(|c| c.is_alphanumeric() || !c.is_ascii()))
 }
 
 fn remove(tx: &Transaction<'_>, pending: &Pending, now_ms: i64) -> rusqlite::Result<()> {
@@ -273,19 +360,27 @@ fn remove(tx: &Transaction<'_>, pending: &Pending, now_ms: i64) -> rusqlite::Res
     if settled == 1 {
         return Ok(());
     }
-    // A row of its own keeps `seq` growing, and so shows whether older ones are done.
-    tx.execute(
-        "UPDATE changes SET member = char(0) || member WHERE seq = ?1",
-        [pending.seq],
-    )?;
-    tx.execute(
-        "INSERT INTO changes (member, bucket, kind, at, payload, position, version, changes, received_ms)
-         SELECT substr(member, 2), bucket, kind, at, payload, position, version, changes - ?2, ?3
-         FROM changes WHERE seq = ?1",
-        (pending.seq, pending.changes, now_ms),
-    )?;
-    tx.execute("DELETE FROM changes WHERE seq = ?1", [pending.seq])
+    // Behind everybody who waits: so `seq` shows whether older ones are done. Not, though, if
+    // another of the member's rows waits already: those must stay in order.
+    let alone = !tx
+        .prepare_cached("SELECT 1 FROM changes WHERE member = ?1 AND seq > ?2")?
+        .exists((&pending.member, pending.seq))?;
+    if alone {
+        tx.execute(
+            "INSERT INTO changes (member, bucket, kind, at, payload, position, version, changes, received_ms)
+             SELECT member, bucket, kind, at, payload, position, version, changes - ?2, ?3
+             FROM changes WHERE seq = ?1",
+            (pending.seq, pending.changes, now_ms),
+        )?;
+        tx.execute("DELETE FROM changes WHERE seq = ?1", [pending.seq])
+            .map(drop)
+    } else {
+        tx.execute(
+            "UPDATE changes SET changes = changes - ?2, received_ms = ?3, attempt = 0 WHERE seq = ?1",
+            (pending.seq, pending.changes, now_ms),
+        )
         .map(drop)
+    }
 }
 
 fn json(payload: &Payload) -> String {

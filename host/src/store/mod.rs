@@ -19,7 +19,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use counts::{Counts, Ledger, PhaseCounts};
 pub use files::{Appender, FileRow};
-pub use log::{Incoming, Outcome, Pending};
+pub use log::{Incoming, Outcome, Pending, Together};
 pub use quarantine::{QuarantineRow, Quarantined};
 pub use scan::{FileEnd, Identity, ScanChunk, StagedRow};
 pub use state::Recorded;

@@ -41,15 +41,16 @@ CREATE TABLE identities (
 CREATE TABLE cuts (
     file INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, PRIMARY KEY (file, start)
 ) WITHOUT ROWID;
--- Changes that wait for delivery, one row a member. `seq` is its place in the line, `changes` how
--- many changes were merged into it, `version` grows with each: so an answer to an older version
--- does not settle a newer one.
+-- Changes that wait for delivery; of a member's rows only the first is due. `seq` is its place in
+-- the line, `changes` how many changes were merged into it, `version` grows with each: so an answer
+-- to an older version does not settle a newer one.
 CREATE TABLE changes (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, member TEXT NOT NULL UNIQUE, bucket INTEGER NOT NULL,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, member TEXT NOT NULL, bucket INTEGER NOT NULL,
     kind INTEGER NOT NULL, at TEXT, payload TEXT NOT NULL, position TEXT NOT NULL,
     version INTEGER NOT NULL, changes INTEGER NOT NULL, received_ms INTEGER NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 0, not_before_ms INTEGER NOT NULL DEFAULT 0
 );
+CREATE INDEX changes_of_member ON changes (member, seq);
 -- Rows that could not be sent, kept for a person.
 CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, phase TEXT NOT NULL,
