@@ -1,6 +1,6 @@
 //! Where log lines go: standard error, above the progress bars if there are any.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
 use indicatif::MultiProgress;
@@ -19,7 +19,10 @@ pub fn start(filter: &str, json: bool, bars: Option<&MultiProgress>) -> anyhow::
     if json {
         builder.json().flatten_event(true).init();
     } else {
-        builder.with_target(false).with_ansi(bars.is_some()).init();
+        builder
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .init();
     }
     Ok(())
 }
@@ -30,6 +33,7 @@ pub fn start_quiet() {
     // A second start in one process is a test's; the first one stays.
     let _ = builder
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
 }

@@ -204,7 +204,8 @@ fn mask_json(json: &mut serde_json::Value) {
         serde_json::Value::Number(number) => *json = mask(&number.to_string()).into(),
         serde_json::Value::Array(items) => items.iter_mut().for_each(mask_json),
         serde_json::Value::Object(object) => object.values_mut().for_each(mask_json),
-        serde_json::Value::Bool(_) | serde_json::Value::Null => {}
+        serde_json::Value::Bool(_) => *json = "xxxx".into(),
+        serde_json::Value::Null => {}
     }
 }
 
@@ -230,10 +231,13 @@ mod tests {
 
     #[test]
     fn json_keeps_its_names() {
-        let shown = body(br#"{"email":"a@b.c","n":{"credits":12,"vip":true}}"#, false);
+        let shown = body(
+            br#"{"email":"a@b.c","n":{"credits":12,"vip":true,"none":null}}"#,
+            false,
+        );
         assert_eq!(
             shown,
-            r#"{"email":"x@x.x","n":{"credits":"00","vip":true}}"#
+            r#"{"email":"x@x.x","n":{"credits":"00","vip":"xxxx","none":null}}"#
         );
     }
 }

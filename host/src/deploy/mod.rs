@@ -1,6 +1,7 @@
 //! From a configuration to exports that can be started: plugins loaded, secrets read, settings
 //! accepted by the plugin. Whatever is wrong is told at the operator's line.
 
+mod builder;
 mod sample;
 mod secrets;
 mod settings;
@@ -19,6 +20,7 @@ use crate::plugin::types::AuthMethod;
 use crate::plugin::{Engine, Plugin};
 use crate::store::StoreError;
 
+pub use builder::{BuildError, Builder};
 pub use sample::Sample;
 
 /// How much has to be right.

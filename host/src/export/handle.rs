@@ -146,11 +146,19 @@ impl Export {
             poison: AtomicU32::new(0),
             spec,
         });
-        let ingest = changes.map(|from| tokio::spawn(ingest::ingest(context.clone(), from)));
+        let ingest = changes.map(|from| {
+            let work = context.clone();
+            tokio::spawn(async move {
+                let result = ingest::ingest(work.clone(), from).await;
+                tell(&work, &result);
+                result
+            })
+        });
         let (ending, ended) = watch::channel(false);
         let work = context.clone();
         let driver = tokio::spawn(async move {
-            let result = drive(work).await;
+            let result = drive(work.clone()).await;
+            tell(&work, &result);
             ending.send_replace(true);
             result
         });
@@ -330,6 +338,15 @@ impl Export {
     pub async fn stop(self) -> Ended {
         self.request_stop();
         self.ended().await
+    }
+}
+
+/// A store that fails ends the whole export, at once and not in silence: what cannot be made
+/// durable must not be done.
+fn tell(context: &Context, result: &Result<(), StoreError>) {
+    if let Err(error) = result {
+        tracing::error!(export = %context.name, %error, "ended; what was accepted is kept");
+        context.stop.cancel();
     }
 }
 

@@ -174,7 +174,7 @@ fn bad(line: &[u8], position: &str, error: &Unreadable) -> Incoming {
     })
 }
 
-fn read_file(
+pub(super) fn read_file(
     path: PathBuf,
     accepted: Option<&str>,
     format: &LineFormat,

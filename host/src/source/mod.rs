@@ -45,3 +45,6 @@ pub enum SourceError {
         path: PathBuf,
     },
 }
+
+#[cfg(test)]
+mod tests;

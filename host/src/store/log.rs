@@ -190,8 +190,13 @@ impl Store {
     /// The database's.
     pub fn next_due_ms(&self, lane: u32, lanes: u32) -> Result<Option<i64>, StoreError> {
         self.read(|db| {
-            db.prepare_cached("SELECT min(not_before_ms) FROM changes WHERE bucket % ?2 = ?1")?
-                .query_row((lane, lanes), |row| row.get(0))
+            db.prepare_cached(
+                "SELECT min(not_before_ms) FROM changes AS this
+                 WHERE bucket % ?2 = ?1
+                     AND NOT EXISTS (SELECT 1 FROM changes AS older
+                                     WHERE older.member = this.member AND older.seq < this.seq)",
+            )?
+            .query_row((lane, lanes), |row| row.get(0))
         })
     }
 

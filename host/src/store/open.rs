@@ -33,10 +33,11 @@ CREATE TABLE files (
     bytes INTEGER NOT NULL, rows INTEGER NOT NULL,
     sealed_ms INTEGER, token TEXT, submitted_ms INTEGER, outcome TEXT, message TEXT
 );
--- By what a destination knows a member -> where the newest such row is. Only during a scan.
+-- By what a destination knows the members of staged rows, in the order of the scan. Only appended
+-- to, and sorted once at the end: an index would be written anew with every chunk.
 CREATE TABLE identities (
-    hash BLOB PRIMARY KEY, file INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL
-) WITHOUT ROWID;
+    hash BLOB NOT NULL, file INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL
+);
 -- Rows of staged files that a newer row of the same scan has superseded.
 CREATE TABLE cuts (
     file INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, PRIMARY KEY (file, start)

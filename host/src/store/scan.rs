@@ -62,6 +62,34 @@ impl Store {
         })
     }
 
+    /// The scan is read to its end: finds the rows that a newer row with the same identity has
+    /// superseded. SQLite sorts, on disk where it must.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn find_superseded(&self) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let mut cut =
+                tx.prepare("INSERT INTO cuts VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+            let mut sorted =
+                tx.prepare("SELECT hash, file, start, end FROM identities ORDER BY hash, rowid")?;
+            let mut rows = sorted.query([])?;
+            let mut superseded = 0;
+            let mut before: Option<(Identity, u32, u64, u64)> = None;
+            while let Some(row) = rows.next()? {
+                let this: (Identity, u32, u64, u64) = row.try_into()?;
+                if let Some((hash, file, start, end)) = before
+                    && hash == this.0
+                    && (file, start) != (this.1, this.2)
+                {
+                    superseded += cut.execute((file, start, end))? as u64;
+                }
+                before = Some(this);
+            }
+            counts::add(tx, counts::BACKFILL, "superseded", superseded)
+        })
+    }
+
     /// Commits a chunk of the scan together with the state that it leads to.
     ///
     /// # Errors
@@ -86,42 +114,18 @@ impl Store {
                     file.rows,
                 ))?;
             }
-            let mut superseded = 0;
+            let mut insert = tx.prepare_cached("INSERT INTO identities VALUES (?1, ?2, ?3, ?4)")?;
             for row in &chunk.rows {
-                superseded += place(tx, row)?;
+                for identity in &row.identities {
+                    insert.execute((identity, row.file, row.start, row.end))?;
+                }
             }
-            counts::add(tx, counts::BACKFILL, "superseded", superseded)?;
             counts::add(tx, counts::BACKFILL, "received", chunk.received)?;
             quarantine::put(tx, counts::BACKFILL, &chunk.quarantined, plugin, now_ms)?;
             set_position(tx, "members", &chunk.position)?;
             state::record(tx, state, now_ms)
         })
     }
-}
-
-/// Makes a row the newest of its identities; answers how many older rows that supersedes.
-fn place(tx: &Transaction<'_>, row: &StagedRow) -> rusqlite::Result<u64> {
-    let mut insert = tx.prepare_cached(
-        "INSERT INTO identities (hash, file, start, end) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO NOTHING",
-    )?;
-    let mut superseded = 0;
-    for identity in &row.identities {
-        if insert.execute((identity, row.file, row.start as i64, row.end as i64))? == 1 {
-            continue;
-        }
-        let (file, start, end): (u32, i64, i64) = tx
-            .prepare_cached("SELECT file, start, end FROM identities WHERE hash = ?1")?
-            .query_row([identity], |row| row.try_into())?;
-        if (file, start) != (row.file, row.start as i64) {
-            superseded += tx
-                .prepare_cached("INSERT INTO cuts VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
-                .execute((file, start, end))? as u64;
-        }
-        tx.prepare_cached("UPDATE identities SET file = ?2, start = ?3, end = ?4 WHERE hash = ?1")?
-            .execute((identity, row.file, row.start as i64, row.end as i64))?;
-    }
-    Ok(superseded)
 }
 
 pub(super) fn set_position(

@@ -1,1 +1,425 @@
+use super::*;
+use crate::export::State;
+use crate::plugin::flat::Kind;
+use crate::source::Payload;
 
+const BY: (&str, &str) = ("test", "1.0.0");
+
+fn store() -> (tempfile::TempDir, Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    (directory, store)
+}
+
+fn change(member: &str, kind: Kind, json: &str) -> Incoming {
+    Incoming::Change {
+        member: member.to_owned(),
+        kind,
+        at: None,
+        payload: serde_json::from_str::<Payload>(json).unwrap(),
+        position: "changes.ndjson:1".to_owned(),
+    }
+}
+
+fn append(store: &Store, changes: &[Incoming]) {
+    let together = Together::new(vec![vec!["first".to_owned(), "last".to_owned()]]);
+    store
+        .append(changes, &together, Some(("changes", "p")), BY, 1)
+        .unwrap();
+}
+
+fn take(store: &Store) -> Vec<Pending> {
+    store.take(0, 1, 100, 1_000, 1_000_000).unwrap()
+}
+
+fn settle(store: &Store, outcomes: Vec<(Pending, Outcome)>) {
+    store.settle(&outcomes, BY, 2).unwrap();
+    assert!(
+        store.ledger().unwrap().counts.add_up(),
+        "{:?}",
+        store.ledger().unwrap()
+    );
+}
+
+fn deliver_all(store: &Store) -> Vec<(Kind, String)> {
+    let mut sent = vec![];
+    loop {
+        let taken = take(store);
+        if taken.is_empty() {
+            return sent;
+        }
+        sent.extend(
+            taken
+                .iter()
+                .map(|change| (change.kind, change.payload.clone())),
+        );
+        settle(
+            store,
+            taken
+                .into_iter()
+                .map(|change| (change, Outcome::Delivered))
+                .collect(),
+        );
+    }
+}
+
+#[test]
+fn waiting_changes_of_a_member_are_sent_as_one_only_if_that_leads_to_the_same() {
+    let e = Kind::Enter;
+    let u = Kind::Update;
+    for (name, changes, sent) in [
+        (
+            "a newer value takes the older one's place",
+            vec![(e, r#"{"a":1}"#), (u, r#"{"a":2}"#)],
+            vec![(u, r#"{"a":2}"#)],
+        ),
+        (
+            "what is not named keeps its value",
+            vec![(e, r#"{"a":1,"b":2}"#), (u, r#"{"b":3}"#)],
+            vec![(u, r#"{"a":1,"b":3}"#)],
+        ),
+        (
+            "a null may mean leave it alone",
+            vec![(e, r#"{"a":"x"}"#), (u, r#"{"a":null}"#)],
+            vec![(e, r#"{"a":"x"}"#), (u, r#"{"a":null}"#)],
+        ),
+        (
+            "and so may an empty text",
+            vec![(e, r#"{"a":"x"}"#), (u, r#"{"a":"  "}"#)],
+            vec![(e, r#"{"a":"x"}"#), (u, r#"{"a":"  "}"#)],
+        ),
+        (
+            "and an empty list",
+            vec![(e, r#"{"a":["x"]}"#), (u, r#"{"a":[null]}"#)],
+            vec![(e, r#"{"a":["x"]}"#), (u, r#"{"a":[null]}"#)],
+        ),
+        (
+            "a blank over a blank covers nothing up",
+            vec![(e, r#"{"a":null}"#), (u, r#"{"a":""}"#)],
+            vec![(u, r#"{"a":""}"#)],
+        ),
+        (
+            "a value over a blank does not either",
+            vec![(e, r#"{"a":null}"#), (u, r#"{"a":"x"}"#)],
+            vec![(u, r#"{"a":"x"}"#)],
+        ),
+        (
+            "half a name is no name",
+            vec![(e, r#"{"first":"A","last":"B"}"#), (u, r#"{"last":"C"}"#)],
+            vec![(e, r#"{"first":"A","last":"B"}"#), (u, r#"{"last":"C"}"#)],
+        ),
+        (
+            "a whole name is",
+            vec![(e, r#"{"first":"A"}"#), (u, r#"{"first":"D","last":"C"}"#)],
+            vec![(u, r#"{"first":"D","last":"C"}"#)],
+        ),
+        (
+            "what kept two apart may be gone",
+            vec![
+                (e, r#"{"a":"x"}"#),
+                (u, r#"{"a":null,"b":1}"#),
+                (Kind::Exit, r#"{"a":"y"}"#),
+            ],
+            vec![(Kind::Exit, r#"{"a":"y","b":1}"#)],
+        ),
+    ] {
+        let (_directory, store) = store();
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(kind, json)| change("m", *kind, json))
+            .collect();
+        append(&store, &changes);
+        let sent: Vec<_> = sent
+            .into_iter()
+            .map(|(kind, json)| (kind, json.to_owned()))
+            .collect();
+        assert_eq!(deliver_all(&store), sent, "{name}");
+        let live = store.ledger().unwrap().counts.live;
+        assert_eq!(live.delivered, sent.len() as u64, "{name}");
+        assert_eq!(
+            live.superseded,
+            (changes.len() - sent.len()) as u64,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_to_an_older_version_does_not_settle_a_newer_one() {
+    let (_directory, store) = store();
+    append(&store, &[change("m", Kind::Enter, r#"{"a":1}"#)]);
+    let in_flight = take(&store);
+    append(&store, &[change("m", Kind::Exit, r#"{"a":2}"#)]);
+    settle(
+        &store,
+        in_flight
+            .into_iter()
+            .map(|change| (change, Outcome::Delivered))
+            .collect(),
+    );
+    assert_eq!(deliver_all(&store), [(Kind::Exit, r#"{"a":2}"#.to_owned())]);
+    assert_eq!(store.ledger().unwrap().counts.live.delivered, 2);
+}
+
+#[test]
+fn only_the_first_of_a_members_changes_is_due_also_when_it_is_put_off() {
+    let (_directory, store) = store();
+    append(
+        &store,
+        &[
+            change("m", Kind::Enter, r#"{"a":"x"}"#),
+            change("m", Kind::Update, r#"{"a":null}"#),
+            change("other", Kind::Enter, r#"{"a":1}"#),
+        ],
+    );
+    let taken = take(&store);
+    let members: Vec<_> = taken.iter().map(|change| change.member.as_str()).collect();
+    assert_eq!(members, ["m", "other"]);
+    let retry = (
+        taken[0].clone(),
+        Outcome::Retry {
+            not_before_ms: 5_000,
+        },
+    );
+    settle(&store, vec![retry, (taken[1].clone(), Outcome::Delivered)]);
+    assert!(take(&store).is_empty(), "the newer one must not overtake");
+    assert_eq!(store.next_due_ms(0, 1).unwrap(), Some(5_000));
+    let due = store.take(0, 1, 100, 5_000, 1_000_000).unwrap();
+    assert_eq!((due[0].kind, due[0].attempt), (Kind::Enter, 1));
+}
+
+#[test]
+fn a_time_far_ahead_was_written_by_a_wrong_clock_and_does_not_hold_a_change_up() {
+    let (_directory, store) = store();
+    append(&store, &[change("m", Kind::Enter, r#"{"a":1}"#)]);
+    let taken = take(&store);
+    settle(
+        &store,
+        vec![(
+            taken[0].clone(),
+            Outcome::Retry {
+                not_before_ms: i64::MAX / 2,
+            },
+        )],
+    );
+    assert_eq!(take(&store).len(), 1);
+}
+
+#[test]
+fn rejected_changes_and_bad_lines_are_kept_with_their_reason() {
+    let (_directory, store) = store();
+    let bad = Quarantined {
+        position: "changes.ndjson:2".to_owned(),
+        member: None,
+        kind: None,
+        field: None,
+        reason: "the line is no JSON".to_owned(),
+        payload: Some("nonsense".to_owned()),
+    };
+    append(
+        &store,
+        &[change("m", Kind::Enter, r#"{"a":1}"#), Incoming::Bad(bad)],
+    );
+    let taken = take(&store);
+    let reason = "is not a date".to_owned();
+    let rejected = Outcome::Rejected {
+        field: Some("birthday".to_owned()),
+        reason,
+    };
+    settle(&store, vec![(taken[0].clone(), rejected)]);
+    let reasons: Vec<_> = store
+        .quarantined(10)
+        .unwrap()
+        .into_iter()
+        .map(|row| (row.position, row.reason))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            ("changes.ndjson:1".to_owned(), "is not a date".to_owned()),
+            (
+                "changes.ndjson:2".to_owned(),
+                "the line is no JSON".to_owned()
+            )
+        ]
+    );
+    assert_eq!(store.ledger().unwrap().counts.live.quarantined, 2);
+}
+
+#[test]
+fn every_member_is_in_one_lane_whatever_their_number() {
+    let (_directory, store) = store();
+    let members: Vec<String> = (0..200).map(|n| format!("m{n}")).collect();
+    let changes: Vec<_> = members
+        .iter()
+        .map(|m| change(m, Kind::Enter, r#"{"a":1}"#))
+        .collect();
+    append(&store, &changes);
+    for lanes in [1, 3, 4, 64] {
+        let mut found: Vec<String> = (0..lanes)
+            .flat_map(|lane| store.take(lane, lanes, 1_000, 1, 1).unwrap())
+            .map(|change| change.member)
+            .collect();
+        found.sort();
+        let mut all = members.clone();
+        all.sort();
+        assert_eq!(found, all, "{lanes} lanes");
+    }
+}
+
+/// Writes rows to a staged file as a scan does, and commits them.
+fn scan(store: &Store, rows: &[(&str, &[u8])]) {
+    let file = store.files().unwrap().pop();
+    let end = file.map_or(
+        FileEnd {
+            number: 1,
+            bytes: 0,
+            rows: 0,
+        },
+        |file| FileEnd {
+            number: file.number,
+            bytes: file.bytes,
+            rows: file.rows,
+        },
+    );
+    let mut appender = store.append_to(end).unwrap();
+    let mut chunk = ScanChunk {
+        received: rows.len() as u64,
+        ..ScanChunk::default()
+    };
+    for (text, identities) in rows {
+        let start = appender.end.bytes;
+        appender.append(text.as_bytes(), 1).unwrap();
+        chunk.rows.push(StagedRow {
+            file: appender.end.number,
+            start,
+            end: appender.end.bytes,
+            identities: identities.iter().map(|&byte| [byte; 16]).collect(),
+        });
+    }
+    appender.sync().unwrap();
+    chunk.files = vec![appender.end];
+    store.commit_scan(&chunk, &State::Scanning, BY, 1).unwrap();
+    assert!(store.ledger().unwrap().counts.add_up());
+}
+
+#[test]
+fn of_rows_that_share_an_identity_the_newest_is_left_in_the_file() {
+    let (_directory, store) = store();
+    scan(
+        &store,
+        &[("a\n", &[1, 10]), ("bb\n", &[2, 20]), ("ccc\n", &[3])],
+    );
+    scan(
+        &store,
+        &[("dddd\n", &[2, 21]), ("e\n", &[4, 10]), ("ff\n", &[4])],
+    );
+    // Twice, as after a crash in between.
+    for _ in 0..2 {
+        store.find_superseded().unwrap();
+        let counts = store.ledger().unwrap().counts;
+        assert!(
+            counts.add_up() && counts.backfill.superseded == 3,
+            "{counts:?}"
+        );
+    }
+    let file = store.files().unwrap().remove(0);
+    store.seal(&file, 5).unwrap();
+    let sealed = store.files().unwrap().remove(0);
+    let text = std::fs::read_to_string(store.staged_path(&sealed.name)).unwrap();
+    assert_eq!(text, "ccc\ndddd\nff\n");
+    assert_eq!((sealed.rows, sealed.bytes), (3, text.len() as u64));
+    assert!(!store.staged_path(&file.name).exists());
+    store.finish_scan(&State::Sealing, 6).unwrap();
+    let counts = store.ledger().unwrap().counts;
+    assert!(
+        counts.add_up() && counts.backfill.pending == 3,
+        "{counts:?}"
+    );
+}
+
+#[test]
+fn what_a_crash_left_behind_the_durable_length_is_cut_off() {
+    let (_directory, store) = store();
+    scan(&store, &[("whole\n", &[1])]);
+    let path = store.staged_path("1.staged");
+    let mut torn = std::fs::read(&path).unwrap();
+    torn.extend(b"half a ro");
+    std::fs::write(&path, torn).unwrap();
+    scan(&store, &[("next\n", &[2])]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole\nnext\n");
+}
+
+#[test]
+fn a_staged_file_that_lost_bytes_is_an_error_and_not_a_hole() {
+    let (_directory, store) = store();
+    scan(&store, &[("whole\n", &[1])]);
+    std::fs::write(store.staged_path("1.staged"), "who").unwrap();
+    let error = store
+        .append_to(FileEnd {
+            number: 1,
+            bytes: 6,
+            rows: 1,
+        })
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("has 3 bytes, 6 were written"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_store_has_one_owner() {
+    let (directory, store) = store();
+    let error = Store::open(directory.path()).err().unwrap();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    assert!(Store::open_read_only(directory.path()).is_ok());
+    drop(store);
+    assert!(Store::open(directory.path()).is_ok());
+}
+
+#[test]
+fn a_damaged_or_foreign_database_is_refused_and_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("export.db");
+    let garbage = b"this is no database, and it is long enough to be read as one".repeat(40);
+    std::fs::write(&database, &garbage).unwrap();
+    let error = Store::open(directory.path()).err().unwrap().to_string();
+    assert!(error.contains("damaged and nothing was changed"), "{error}");
+    assert_eq!(std::fs::read(&database).unwrap(), garbage);
+
+    let (other, store) = store();
+    drop(store);
+    let connection = Connection::open(other.path().join("export.db")).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let error = Store::open(other.path()).err().unwrap();
+    assert!(
+        matches!(error, StoreError::Format { found: 99, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_state_that_nobody_wrote_is_damage_and_no_reset() {
+    let (_directory, store) = store();
+    store.record(&State::Live, 1).unwrap();
+    store
+        .write(|tx| tx.execute("UPDATE machine SET state = '{\"phase\":\"x\"}'", []))
+        .unwrap();
+    assert!(matches!(store.recorded(), Err(StoreError::Damaged { .. })));
+}
+
+#[test]
+fn changes_and_their_position_are_there_together_or_not_at_all() {
+    let (_directory, store) = store();
+    append(&store, &[change("m", Kind::Enter, r#"{"a":1}"#)]);
+    assert_eq!(store.position("changes").unwrap().as_deref(), Some("p"));
+    let failed: Result<(), _> = store.write(|tx| {
+        scan::set_position(tx, "changes", "q")?;
+        Err(rusqlite::Error::InvalidQuery)
+    });
+    assert!(failed.is_err());
+    assert_eq!(store.position("changes").unwrap().as_deref(), Some("p"));
+}

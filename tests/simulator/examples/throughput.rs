@@ -17,6 +17,7 @@ async fn main() -> anyhow::Result<()> {
     let rows = numbers.next().unwrap_or(Ok(200_000))?;
     let upserts = numbers.next().unwrap_or(Ok(20_000))?;
     let sim = Simulator::start(Config::default()).await?;
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::new();
     let post = |path: &str| {
         client

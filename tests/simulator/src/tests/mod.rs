@@ -13,6 +13,12 @@ use serde_json::{Value, json};
 use crate::{AttributeType, ClockMode, Config, Definition, Simulator};
 
 /// A simulator and a client that has its key.
+/// A client whose TLS has a provider: the workspace's reqwest comes without one.
+fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::new()
+}
+
 struct Account {
     sim: Simulator,
     client: Client,
@@ -27,7 +33,7 @@ impl Account {
         ];
         Self {
             sim: Simulator::start(config).await.unwrap(),
-            client: Client::new(),
+            client: client(),
         }
     }
 
