@@ -24,7 +24,7 @@ pub async fn preview(args: PreviewArgs) -> anyhow::Result<Exit> {
     };
     let (engine, data) = (Engine::new(), args.place.data());
     let deployed = deploy(&engine, &config, &data, Demand::Preview, |other| {
-        (&other.tenant, &other.id) == (&export.tenant, &export.id)
+        (&other.spec.tenant, &other.spec.id) == (&export.spec.tenant, &export.spec.id)
     });
     let deployed = match deployed.await {
         Ok(mut deployed) => deployed.pop().context("the export is not there")?,

@@ -79,10 +79,11 @@ fn update(bar: &ProgressBar, now: &Snapshot) {
             ("{prefix} parked: {msg}", (0, 1), reason.to_string())
         }
     };
+    // First the words, then the frame: each of these draws.
+    bar.set_message(message);
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style);
     bar.set_length(total.max(1));
     bar.set_position(done);
-    bar.set_message(message);
 }

@@ -38,7 +38,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let mut wanted = BTreeSet::new();
     for name in &args.exports {
         match select::export(&config, name) {
-            Ok(export) => wanted.insert((export.tenant.clone(), export.id.clone())),
+            Ok(export) => wanted.insert((export.spec.tenant.clone(), export.spec.id.clone())),
             Err(exit) => return Ok(exit),
         };
     }
@@ -47,7 +47,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     };
     let (engine, data) = (Engine::new(), args.place.data());
     let deployed = deploy(&engine, &config, &data, Demand::Run, |export| {
-        chosen(&export.tenant, &export.id)
+        chosen(&export.spec.tenant, &export.spec.id)
     });
     let deployed = match deployed.await {
         Ok(deployed) => deployed,
@@ -92,23 +92,25 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     if let Some(drawing) = drawing {
         drawing.await?;
     }
+    let mut quarantined = false;
     if matches!(goal, Goal::Live | Goal::Idle) {
         let all = config.tenants.iter().flat_map(|tenant| &tenant.exports);
         let ran: Vec<_> = all
-            .filter(|export| chosen(&export.tenant, &export.id))
+            .filter(|export| chosen(&export.spec.tenant, &export.spec.id))
             .collect();
         let reports = status::reports(&args.place, &ran)?;
         status::print(&reports);
-        if worst == Exit::Fine && reports.iter().any(status::Report::quarantined) {
-            return Ok(Exit::Quarantined);
-        }
+        quarantined = reports.iter().any(status::Report::quarantined);
     }
     for (name, end) in ends {
         if let Ended::Failed(error) = end {
             return Err(error).with_context(|| format!("export {name} has ended"));
         }
     }
-    Ok(worst)
+    Ok(match worst {
+        Exit::Fine if quarantined => Exit::Quarantined,
+        worst => worst,
+    })
 }
 
 /// Waits until every export is where it should be, or cannot get there.

@@ -41,9 +41,9 @@ pub fn show(mistakes: &[Mistake]) {
 /// The export that was named.
 pub fn export<'c>(config: &'c Config, name: &str) -> Result<&'c ExportConfig, Exit> {
     let all = || config.tenants.iter().flat_map(|tenant| &tenant.exports);
-    let full = |export: &ExportConfig| format!("{}/{}", export.tenant, export.id);
+    let full = |export: &ExportConfig| export.spec.name();
     let found: Vec<_> = all()
-        .filter(|export| full(export) == name || export.id == name)
+        .filter(|export| full(export) == name || export.spec.id == name)
         .collect();
     if let [one] = found.as_slice() {
         return Ok(one);

@@ -65,9 +65,9 @@ pub fn reports(place: &Where, exports: &[&ExportConfig]) -> Result<Vec<Report>, 
 fn report(place: &Where, export: &ExportConfig) -> Result<Report, StoreError> {
     let directory = directory(&place.data(), export);
     let mut report = Report {
-        export: format!("{}/{}", export.tenant, export.id),
-        label: export.label.clone(),
-        audience: export.audience.clone(),
+        export: export.spec.name(),
+        label: export.spec.label.clone(),
+        audience: export.spec.audience.clone(),
         phase: "not-started".to_owned(),
         since: None,
         state: None,
@@ -192,7 +192,7 @@ fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

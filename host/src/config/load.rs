@@ -68,7 +68,7 @@ fn stdin_twice(config: &Config) -> Option<Mistake> {
         tenant
             .exports
             .iter()
-            .filter(|export| matches!(export.changes, Some(super::ChangesFrom::Stdin(_))))
+            .filter(|export| matches!(export.spec.changes, Some(super::ChangesFrom::Stdin(_))))
             .map(move |export| (tenant, export))
     });
     readers.next()?;

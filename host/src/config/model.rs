@@ -5,9 +5,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use super::mistake::Source;
+use crate::export::ExportSpec;
 
 /// Everything that a configuration directory says.
 #[derive(Clone, Debug)]
@@ -82,33 +81,15 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// One audience through one authorization with one field mapping.
+/// One audience through one authorization with one field mapping, as the operator wrote it.
 #[derive(Clone, Debug)]
 pub struct ExportConfig {
-    /// The tenant's name.
-    pub tenant: String,
-    /// Its own.
-    pub id: String,
-    /// What people call it.
-    pub label: String,
-    /// More of that.
+    /// What it works under.
+    pub spec: ExportSpec,
+    /// More about it, for people.
     pub description: String,
     /// The authorization's id.
     pub authorization: String,
-    /// The audience's name at the source.
-    pub audience: String,
-    /// The source field that tells members apart.
-    pub user_id_field: String,
-    /// The mapping, in the order of the file; at least one.
-    pub fields: Vec<Mapping>,
-    /// The plugin's options.
-    pub options: Map<String, Value>,
-    /// The file with the whole audience; without one there is no backfill.
-    pub members: Option<PathBuf>,
-    /// Where changes come from; without any, the backfill is all.
-    pub changes: Option<ChangesFrom>,
-    /// Numbers that an operator may turn.
-    pub tuning: Tuning,
     pub(crate) spans: ExportSpans,
 }
 

@@ -79,7 +79,7 @@ impl Deployed {
 
 /// The folder of an export's store.
 pub fn directory(data: &Path, export: &ExportConfig) -> PathBuf {
-    data.join(&export.tenant).join(&export.id)
+    data.join(&export.spec.tenant).join(&export.spec.id)
 }
 
 /// Prepares every export of a configuration that `wanted` picks.
@@ -234,7 +234,9 @@ fn auth_method(
 
 /// A file of members must be there before a scan; one of changes may appear later.
 fn sources(tenant: &Tenant, export: &ExportConfig, mistakes: &mut Vec<Mistake>) {
-    let Some(path) = &export.members else { return };
+    let Some(path) = &export.spec.members else {
+        return;
+    };
     let unreadable = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => None,
         Ok(_) => Some("it is no file".to_owned()),
@@ -256,8 +258,7 @@ async fn one(
     data: &Path,
 ) -> Result<Deployed, Vec<Mistake>> {
     let plugin = &account.plugin;
-    let spec = ExportSpec::from(export);
-    settings::check(tenant, export, &spec, plugin).await?;
+    settings::check(tenant, export, plugin).await?;
     let whole = |error: String| {
         vec![Mistake::new(
             &tenant.source,
@@ -265,8 +266,12 @@ async fn one(
             error,
         )]
     };
-    let policy = Policy::new(account.endpoint.clone(), &plugin.manifest, &export.options)
-        .map_err(|error| whole(error.to_string()))?;
+    let policy = Policy::new(
+        account.endpoint.clone(),
+        &plugin.manifest,
+        &export.spec.options,
+    )
+    .map_err(|error| whole(error.to_string()))?;
     let gate = match &account.credential {
         None => None,
         Some(credential) => Some(Arc::new(
@@ -276,7 +281,7 @@ async fn one(
     };
     Ok(Deployed {
         directory: directory(data, export),
-        spec,
+        spec: export.spec.clone(),
         plugin: plugin.clone(),
         policy,
         gate,

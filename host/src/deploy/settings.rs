@@ -7,22 +7,20 @@ use serde_json::Value;
 
 use crate::capability::LogSink;
 use crate::config::{ExportConfig, Mistake, Tenant, nearest};
-use crate::export::ExportSpec;
 use crate::plugin::types::{Finding, Place, Problem};
 use crate::plugin::{CallError, Grant, Limits, Plugin};
 
 pub(super) async fn check(
     tenant: &Tenant,
     export: &ExportConfig,
-    spec: &ExportSpec,
     plugin: &Plugin,
 ) -> Result<(), Vec<Mistake>> {
     let mut mistakes = options(tenant, export, &plugin.manifest.options_schema);
     // Asked in any case, for the mapping; what it says of options that do not fit the schema would
     // only repeat it.
-    let grant = Grant::none(LogSink::new(&spec.name()));
+    let grant = Grant::none(LogSink::new(&export.spec.name()));
     match plugin
-        .open(&spec.settings(), grant, Limits::default())
+        .open(&export.spec.settings(), grant, Limits::default())
         .await
     {
         Ok(_) => {}
@@ -88,6 +86,7 @@ fn options(tenant: &Tenant, export: &ExportConfig, schema: &str) -> Vec<Mistake>
     let mut mistakes = vec![];
     let closed = schema["additionalProperties"] == Value::Bool(false);
     for name in export
+        .spec
         .options
         .keys()
         .filter(|name| closed && !known.contains(&name.as_str()))
@@ -104,7 +103,7 @@ fn options(tenant: &Tenant, export: &ExportConfig, schema: &str) -> Vec<Mistake>
         .into_iter()
         .flatten()
         .filter_map(Value::as_str);
-    for name in required.filter(|name| !export.options.contains_key(*name)) {
+    for name in required.filter(|name| !export.spec.options.contains_key(*name)) {
         let what = schema["properties"][name]["description"]
             .as_str()
             .unwrap_or_default();
@@ -116,14 +115,14 @@ fn options(tenant: &Tenant, export: &ExportConfig, schema: &str) -> Vec<Mistake>
             )
             .help(format!(
                 "write `{name} = …` in [exports.{}.options]: {what}",
-                export.id
+                export.spec.id
             )),
         );
     }
     let Ok(validator) = jsonschema::validator_for(&schema) else {
         return mistakes;
     };
-    let options = Value::Object(export.options.clone());
+    let options = Value::Object(export.spec.options.clone());
     for error in validator.iter_errors(&options) {
         let at = error.instance_path().to_string();
         let Some(name) = at.split('/').nth(1) else {

@@ -28,7 +28,7 @@ pub(super) async fn isolate<A, F: Future<Output = Result<A, CallError>>>(
     mut call: impl FnMut(Range<usize>) -> F,
 ) -> Isolated<A> {
     let mut pieces = vec![];
-    let mut ahead = vec![0..rows];
+    let mut ahead: Vec<Range<usize>> = std::iter::once(0..rows).collect();
     while let Some(range) = ahead.pop() {
         match call(range.clone()).await {
             Ok(answer) => pieces.push((range, Piece::Answer(answer))),

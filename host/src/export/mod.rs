@@ -1,7 +1,7 @@
 //! One export: from a source through a plugin to a destination.
 //!
-//! `machine` says what follows from what (pure); `run` does it. `backfill`, `live` and `ingest`
-//! are the three kinds of work, `retry` says how long to wait (pure), `isolate` finds the row that
+//! `machine` says what follows from what (pure); `run` does it. `scan`, `backfill`, `live` and
+//! `ingest` are the kinds of work, `retry` says how long to wait (pure), `isolate` finds the row that
 //! a plugin fails on.
 
 mod backfill;
@@ -13,6 +13,7 @@ mod machine;
 mod meters;
 mod retry;
 mod run;
+mod scan;
 mod spec;
 
 pub use handle::{Change, Ended, Export, ExportError, Receipt};

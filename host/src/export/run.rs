@@ -12,12 +12,12 @@ use super::machine::{Effect, Input, Reason, State, Trouble, resume, step};
 use super::meters::Meters;
 use super::retry::CALLS;
 use super::spec::ExportSpec;
-use super::{backfill, live, now_ms};
+use super::{backfill, live, now_ms, scan};
 use crate::capability::{Http, LogSink, StagedFile};
 use crate::plugin::types::{Problem, Settings};
 use crate::plugin::{CallError, Grant, Plugin, Session};
 use crate::source::Projection;
-use crate::store::{FileRow, Quarantined, ScanChunk, Store, StoreError, Together};
+use crate::store::{Imported, ScanChunk, Store, StoreError, Together};
 
 /// How often a plugin may fail in a call that concerns no single row before the export parks.
 const CRASHES: u32 = 5;
@@ -55,16 +55,8 @@ pub(super) enum Commit {
     Nothing,
     Scan(Box<ScanChunk>),
     Sealed,
-    Submitted {
-        file: u32,
-        token: String,
-    },
-    Imported {
-        file: FileRow,
-        refused: Vec<Quarantined>,
-        unnamed: u64,
-        message: String,
-    },
+    Submitted { file: u32, token: String },
+    Imported(Box<Imported>),
 }
 
 /// Why an effect has brought nothing.
@@ -140,20 +132,7 @@ impl Context {
                 Commit::Scan(chunk) => store.commit_scan(&chunk, &state, context.by(), now),
                 Commit::Sealed => store.finish_scan(&state, now),
                 Commit::Submitted { file, token } => store.submitted(file, &token, &state, now),
-                Commit::Imported {
-                    file,
-                    refused,
-                    unnamed,
-                    message,
-                } => store.imported(
-                    &file,
-                    &refused,
-                    unnamed,
-                    &message,
-                    &state,
-                    context.by(),
-                    now,
-                ),
+                Commit::Imported(job) => store.imported(&job, &state, context.by(), now),
             })
             .await
     }
@@ -307,7 +286,7 @@ async fn perform(
         false => Halt::from(error),
     };
     match effect {
-        Effect::Scan => backfill::scan(context).await,
+        Effect::Scan => scan::scan(context).await,
         Effect::Seal => backfill::seal(context).await,
         Effect::Submit(file) => backfill::submit(context, *file, crash).await,
         Effect::Poll(file) => backfill::poll(context, *file, state, attempt, crash).await,

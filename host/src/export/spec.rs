@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::config::{ChangesFrom, ExportConfig, Mapping, Tuning};
+use crate::config::{ChangesFrom, Mapping, Tuning};
 use crate::plugin::Limits;
 use crate::plugin::types::{Column, Manifest, Settings};
 use crate::source::{LineFormat, Members, Projection};
@@ -123,22 +123,5 @@ impl ExportSpec {
     pub(crate) fn file_id(&self, number: u32) -> String {
         let hash = Sha256::digest(self.name());
         format!("{:02x}{:02x}-{number}", hash[0], hash[1])
-    }
-}
-
-impl From<&ExportConfig> for ExportSpec {
-    fn from(config: &ExportConfig) -> Self {
-        Self {
-            tenant: config.tenant.clone(),
-            id: config.id.clone(),
-            label: config.label.clone(),
-            audience: config.audience.clone(),
-            user_id_field: config.user_id_field.clone(),
-            fields: config.fields.clone(),
-            options: config.options.clone(),
-            members: config.members.clone(),
-            changes: config.changes.clone(),
-            tuning: config.tuning,
-        }
     }
 }

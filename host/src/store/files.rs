@@ -30,6 +30,19 @@ pub struct FileRow {
     pub ended: bool,
 }
 
+/// An import job that has succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// Its file.
+    pub file: FileRow,
+    /// The rows that the destination named as refused.
+    pub refused: Vec<Quarantined>,
+    /// How many more it refused.
+    pub unnamed: u64,
+    /// What it said.
+    pub message: String,
+}
+
 /// A staged file that rows are being appended to.
 pub struct Appender {
     path: PathBuf,
@@ -223,22 +236,25 @@ impl Store {
     }
 
     /// An import job has succeeded: counts its rows, records the state that it leads to, and
-    /// removes the file. `refused` are the rows that the destination named, `unnamed` how many
-    /// more it refused.
+    /// removes the file, unless the destination refused some of its rows.
     ///
     /// # Errors
     /// The database's.
     pub fn imported(
         &self,
-        file: &FileRow,
-        refused: &[Quarantined],
-        unnamed: u64,
-        message: &str,
+        job: &Imported,
         state: &State,
         plugin: (&str, &str),
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        let unnamed = unnamed.min(file.rows.saturating_sub(refused.len() as u64));
+        let Imported {
+            file,
+            refused,
+            unnamed,
+            message,
+        } = job;
+        let named = refused.len() as u64;
+        let unnamed = (*unnamed).min(file.rows.saturating_sub(named));
         self.write(|tx| {
             tx.execute(
                 "UPDATE files SET outcome = 'succeeded', message = ?2 WHERE number = ?1",
@@ -246,11 +262,11 @@ impl Store {
             )?;
             quarantine::put(tx, counts::BACKFILL, refused, plugin, now_ms)?;
             counts::add(tx, counts::BACKFILL, "quarantined", unnamed)?;
-            let delivered = file.rows.saturating_sub(refused.len() as u64 + unnamed);
+            let delivered = file.rows.saturating_sub(named + unnamed);
             counts::add(tx, counts::BACKFILL, "delivered", delivered)?;
             state::record(tx, state, now_ms)
         })?;
-        if refused.is_empty() && unnamed == 0 {
+        if named + unnamed == 0 {
             self.remove_staged(&file.name);
         }
         Ok(())

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use counts::{Counts, Ledger, PhaseCounts};
-pub use files::{Appender, FileRow};
+pub use files::{Appender, FileRow, Imported};
 pub use log::{Incoming, Outcome, Pending, Together};
 pub use quarantine::{QuarantineRow, Quarantined};
 pub use scan::{FileEnd, Identity, ScanChunk, StagedRow};

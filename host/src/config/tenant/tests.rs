@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::{ChangesFrom, StdinResume};
 
 const GOOD: &str = r#"
 [authorizations.main]
@@ -47,14 +48,15 @@ fn a_good_file_is_read_with_the_mapping_in_its_order() {
     assert_eq!(tenant.id, "acme");
     let export = &tenant.exports[0];
     assert_eq!(
-        export.members.as_deref(),
+        export.spec.members.as_deref(),
         Some(Path::new("etc/members.ndjson"))
     );
     assert_eq!(
-        export.changes,
+        export.spec.changes,
         Some(ChangesFrom::Stdin(StdinResume::Replay))
     );
     let fields: Vec<_> = export
+        .spec
         .fields
         .iter()
         .map(|f| (f.source.as_str(), f.destination.as_str()))
@@ -70,7 +72,7 @@ fn a_good_file_is_read_with_the_mapping_in_its_order() {
         ]
     );
     assert_eq!(
-        serde_json::to_string(&export.options).unwrap(),
+        serde_json::to_string(&export.spec.options).unwrap(),
         r#"{"import_type":"lytics","date_formats":["%Y"]}"#
     );
 }

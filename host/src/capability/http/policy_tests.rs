@@ -1,0 +1,182 @@
+use super::*;
+use crate::plugin::types::{AuthMethod, Limits, Part, Route};
+use serde_json::json;
+
+fn manifest() -> Manifest {
+    let route = |method: &str, path: &str| Route {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        purpose: String::new(),
+    };
+    Manifest {
+        name: "test".to_owned(),
+        version: "1.0.0".to_owned(),
+        description: String::new(),
+        auth_methods: vec![AuthMethod {
+            id: "key".to_owned(),
+            label: String::new(),
+            credentials: vec![],
+            headers: vec![("X-Key".to_owned(), "{key}".to_owned())],
+        }],
+        endpoint: String::new(),
+        routes: vec![
+            route("POST", "/users"),
+            route("GET", "{option:job_path}"),
+            route("{option:method}", "/users/*"),
+        ],
+        fields: vec![],
+        custom_fields: None,
+        options_schema: json!({"properties": {"job_path": {"default": "/jobs/{id}"}}}).to_string(),
+        limits: Limits {
+            file_bytes: 0,
+            file_rows: 0,
+            stage_rows: 0,
+            deliver_rows: 0,
+        },
+        extra: vec![],
+    }
+}
+
+fn policy() -> Policy {
+    let endpoint = Endpoint::parse("https://api.test/v3/", false).unwrap();
+    let options = json!({"method": "PATCH"}).as_object().unwrap().clone();
+    Policy::new(endpoint, &manifest(), &options).unwrap()
+}
+
+fn request(method: &str, path: &str) -> Request {
+    Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: vec![],
+        headers: vec![],
+        body: Body::None,
+        extra: vec![],
+    }
+}
+
+#[test]
+fn only_routes_of_the_manifest_are_allowed() {
+    for (method, path, expected) in [
+        ("POST", "/users", Some("https://api.test/v3/users")),
+        ("GET", "/jobs/7", Some("https://api.test/v3/jobs/7")),
+        (
+            "PATCH",
+            "/users/a b?c#d%2f",
+            Some("https://api.test/v3/users/a%20b%3Fc%23d%252f"),
+        ),
+        ("GET", "/users", None),
+        ("post", "/users", None),
+        ("DELETE", "/users/1", None),
+        ("GET", "/jobs", None),
+        ("GET", "/jobs/7/rows", None),
+        ("GET", "/jobs/..", None),
+        ("GET", "/jobs/", None),
+        ("POST", "//users", None),
+        ("POST", "users", None),
+        ("POST", "https://evil.test/users", None),
+        ("PATCH", "/users/..\\x", None),
+        ("PATCH", "/users/a\r\nb", None),
+    ] {
+        let url = policy().judge(&request(method, path), None).ok();
+        assert_eq!(url.as_ref().map(Url::as_str), expected, "{method} {path:?}");
+    }
+}
+
+#[test]
+fn the_host_escapes_the_query() {
+    let mut asked = request("POST", "/users");
+    asked.query = vec![("a&b".to_owned(), "c=d#é".to_owned())];
+    let url = policy().judge(&asked, None).unwrap();
+    assert_eq!(
+        url.as_str(),
+        "https://api.test/v3/users?a%26b=c%3Dd%23%C3%A9"
+    );
+}
+
+#[test]
+fn headers_of_the_host_are_denied() {
+    for (name, value, allowed) in [
+        ("accept", "application/json", true),
+        ("Content-Type", "application/json", true),
+        ("Authorization", "x", false),
+        ("host", "evil.test", false),
+        ("Content-Length", "0", false),
+        ("Transfer-Encoding", "chunked", false),
+        ("Cookie", "a=b", false),
+        ("x-key", "mine", false),
+        ("a", "b\r\nc: d", false),
+        ("a b", "c", false),
+    ] {
+        let mut asked = request("POST", "/users");
+        asked.headers = vec![(name.to_owned(), value.to_owned())];
+        assert_eq!(policy().judge(&asked, None).is_ok(), allowed, "{name}");
+    }
+}
+
+#[test]
+fn a_part_can_name_only_the_file_of_the_call() {
+    let part = |id: &str| Part {
+        name: "users".to_owned(),
+        file_name: None,
+        content_type: None,
+        content: Content::Staged(id.to_owned()),
+    };
+    let file = StagedFile {
+        id: "a".to_owned(),
+        path: "a.csv".into(),
+        bytes: 1,
+        sent: Default::default(),
+    };
+    let mut asked = request("POST", "/users");
+    asked.body = Body::Multipart(vec![part("a")]);
+    assert!(policy().judge(&asked, Some(&file)).is_ok());
+    assert_eq!(policy().judge(&asked, None), Err(Denial::StagedFile));
+    asked.body = Body::Multipart(vec![part("../a")]);
+    assert_eq!(policy().judge(&asked, Some(&file)), Err(Denial::StagedFile));
+    asked.headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
+    assert!(matches!(
+        policy().judge(&asked, Some(&file)),
+        Err(Denial::HostHeader(_))
+    ));
+}
+
+#[test]
+fn an_endpoint_is_https_unless_granted_and_bare() {
+    assert!(Endpoint::parse("https://a.test", false).is_ok());
+    assert_eq!(
+        Endpoint::parse("http://a.test", false),
+        Err(EndpointError::Insecure)
+    );
+    assert!(Endpoint::parse("http://127.0.0.1:80/v3", true).is_ok());
+    assert_eq!(
+        Endpoint::parse("https://u:p@a.test", false),
+        Err(EndpointError::Extra)
+    );
+    assert_eq!(
+        Endpoint::parse("https://a.test?x", false),
+        Err(EndpointError::Extra)
+    );
+    assert!(matches!(
+        Endpoint::parse("a.test/v3", false),
+        Err(EndpointError::NotAUrl(_))
+    ));
+    assert!(matches!(
+        Endpoint::parse("file:///etc", true),
+        Err(EndpointError::NotAUrl(_))
+    ));
+}
+
+#[test]
+fn a_route_needs_its_option() {
+    let endpoint = Endpoint::parse("https://a.test", false).unwrap();
+    let error = Policy::new(endpoint.clone(), &manifest(), &Map::new()).unwrap_err();
+    assert!(matches!(error, RouteError::NoOption { option, .. } if option == "method"));
+    let options = json!({"method": "PATCH", "job_path": "/a/../b"})
+        .as_object()
+        .unwrap()
+        .clone();
+    assert!(matches!(
+        Policy::new(endpoint, &manifest(), &options),
+        Err(RouteError::BadPath(_))
+    ));
+}

@@ -1,0 +1,135 @@
+//! One authorization: a labelled credential and where it comes from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::DeValue;
+
+use super::own_name;
+use crate::capability::http::Endpoint;
+use crate::config::model::{Authorization, AuthorizationSpans, Secret};
+use crate::config::read::{At, Section};
+
+/// Requests that one authorization has under way if nothing else is said: enough to hide the
+/// latency of an ordinary API, few enough that none takes it for an attack.
+const REQUESTS_IN_FLIGHT: usize = 16;
+
+pub(super) fn authorization(section: Section<'_>, folder: &Path) -> Authorization {
+    let id = own_name(&section);
+    let whole = section.span.clone();
+    let label = section.required("label", "\"Retention Science, production\"");
+    let description = section
+        .text("description")
+        .map_or_else(String::new, |text| text.value);
+    let plugin = section.required("plugin", "\"retention_science.wasm\"");
+    let method = section.text("method");
+    let endpoint = section.text("endpoint");
+    let allow_http = section.boolean("allow_http").unwrap_or(false);
+    if let Some(endpoint) = &endpoint
+        && let Err(error) = Endpoint::parse(&endpoint.value, allow_http)
+    {
+        section.collector.add(
+            section
+                .collector
+                .at(endpoint.span.clone(), error.to_string()),
+        );
+    }
+    let requests = section.number("requests_in_flight", 1);
+    let mut secrets = BTreeMap::new();
+    let mut secret_spans = BTreeMap::new();
+    if let Some(table) = section.section("secrets") {
+        for (key, value) in table.entries() {
+            if let Some(secret) = secret(&table, &key, value.get_ref(), folder) {
+                secret_spans.insert(key.value.clone(), key.span);
+                secrets.insert(key.value, secret);
+            }
+        }
+    }
+    section.finish();
+    let span_of =
+        |text: &Option<At<String>>| text.as_ref().map_or(whole.clone(), |t| t.span.clone());
+    Authorization {
+        id,
+        label: label.value,
+        description,
+        plugin: folder.join(&plugin.value),
+        spans: AuthorizationSpans {
+            plugin: plugin.span,
+            method: span_of(&method),
+            endpoint: span_of(&endpoint),
+            secrets: secret_spans,
+            whole,
+        },
+        method: method.map(|text| text.value),
+        endpoint: endpoint.map(|text| text.value),
+        allow_http,
+        requests_in_flight: requests.map_or(REQUESTS_IN_FLIGHT, |n| n as usize),
+        secrets,
+    }
+}
+
+fn secret(
+    section: &Section<'_>,
+    key: &At<String>,
+    value: &DeValue<'_>,
+    folder: &Path,
+) -> Option<Secret> {
+    let collector = section.collector;
+    let ways = "{ env = \"NAME\" } or { file = \"path\" }";
+    let Some(table) = value.as_table() else {
+        collector.add(
+            collector
+                .at(
+                    key.span.clone(),
+                    format!("secret `{}` does not say where it comes from", key.value),
+                )
+                .help(format!("write `{} = {ways}`", key.value)),
+        );
+        return None;
+    };
+    let inner = Section::new(
+        collector,
+        format!("secret `{}`", key.value),
+        key.span.clone(),
+        table,
+    );
+    let found: Vec<Secret> = [
+        inner.text("env").map(|text| Secret::Env(text.value)),
+        inner
+            .text("file")
+            .map(|text| Secret::File(folder.join(text.value))),
+        inner
+            .text("value")
+            .map(|text| Secret::Value(text.value.into())),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    inner.finish();
+    if let [Secret::Value(_)] = found.as_slice() {
+        collector.add(
+            collector
+                .at(
+                    key.span.clone(),
+                    format!("secret `{}` stands in the clear", key.value),
+                )
+                .help(format!("better: `{} = {ways}`", key.value))
+                .warning(),
+        );
+    }
+    if found.len() != 1 {
+        collector.add(
+            collector
+                .at(
+                    key.span.clone(),
+                    format!(
+                        "secret `{}` needs exactly one of env, file, value",
+                        key.value
+                    ),
+                )
+                .help(format!("write `{} = {ways}`", key.value)),
+        );
+        return None;
+    }
+    found.into_iter().next()
+}

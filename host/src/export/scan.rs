@@ -1,0 +1,271 @@
+//! The scan: a members file into staged files, one chunk at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sha2::{Digest, Sha256};
+
+use super::isolate::{Piece, isolate};
+use super::machine::{Input, Reason};
+use super::run::{Commit, Context, Done, Halt};
+use crate::plugin::flat::Kind;
+use crate::plugin::types::Staged;
+use crate::source::ScannedBatch;
+use crate::store::{Appender, FileEnd, Identity, Quarantined, ScanChunk, StagedRow, StoreError};
+
+/// Lines between two durable positions of a scan: one sync of the file and one of the database
+/// for all of them, and a few megabytes of memory however large the audience is.
+const CHUNK_LINES: u64 = 10_000;
+
+/// Rows of a `stage` call if the plugin leaves it to the host.
+const STAGE_ROWS: u32 = 1_000;
+
+pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
+    let manifest = &context.plugin.manifest;
+    let (max_bytes, max_rows) = context.spec.file_limits(manifest);
+    let stage_rows = match manifest.limits.stage_rows {
+        0 => STAGE_ROWS,
+        rows => rows,
+    };
+    let batch_rows = u64::from(stage_rows).min(max_rows) as usize;
+    let members = context.spec.scan().ok_or_else(|| {
+        Reason::Source("this export was scanning, but has no `members` any more".to_owned())
+    })?;
+    let (position, files) = context
+        .store
+        .run(|store| Ok((store.position("members")?, store.files()?)))
+        .await?;
+    let projection = context.projection.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        members.read(position.as_deref(), &projection, CHUNK_LINES, batch_rows)
+    });
+    let read = match read.await {
+        Ok(read) => read.map_err(|error| Reason::Source(error.to_string()))?,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
+    let end = files.last().map_or(
+        FileEnd {
+            number: 1,
+            bytes: 0,
+            rows: 0,
+        },
+        |file| FileEnd {
+            number: file.number,
+            bytes: file.bytes,
+            rows: file.rows,
+        },
+    );
+    let mut writer = Writer {
+        context,
+        appender: context.store.append_to(end)?,
+        full: vec![],
+        max_bytes,
+        max_rows,
+        chunk: ScanChunk {
+            received: read.lines,
+            position: read.position,
+            ..ScanChunk::default()
+        },
+        source: read.name,
+    };
+    for batch in read.batches {
+        writer.stage(Arc::new(batch)).await?;
+    }
+    let mut chunk = writer.finish().await?;
+    chunk.quarantined.extend(read.bad);
+    let meters = &context.meters;
+    meters.scan_bytes.store(read.progress.0, Ordering::Relaxed);
+    meters.scan_total.store(read.progress.1, Ordering::Relaxed);
+    meters.scan_rows.fetch_add(read.lines, Ordering::Relaxed);
+    Ok(Done {
+        input: Input::Scanned { end: read.end },
+        commit: Commit::Scan(Box::new(chunk)),
+    })
+}
+
+/// Writes one chunk of the scan into staged files.
+struct Writer<'c> {
+    context: &'c Arc<Context>,
+    appender: Appender,
+    /// Files that were completed by this chunk.
+    full: Vec<Appender>,
+    max_bytes: u64,
+    max_rows: u64,
+    chunk: ScanChunk,
+    source: String,
+}
+
+impl Writer<'_> {
+    async fn stage(&mut self, batch: Arc<ScannedBatch>) -> Result<(), Halt> {
+        let mut done = 0;
+        // A piece that would make the file too long is staged anew, as the beginning of the next.
+        while done < batch.rows.len() {
+            if self.appender.end.rows > 0
+                && (self.appender.end.rows + (batch.rows.len() - done) as u64 > self.max_rows
+                    || self.appender.end.bytes >= self.max_bytes)
+            {
+                self.next_file()?;
+            }
+            let offset = self.appender.end.bytes;
+            done += self.stage_from(&batch, done, offset).await?;
+        }
+        Ok(())
+    }
+
+    /// Stages the rows from `done` on; answers how many are settled.
+    async fn stage_from(
+        &mut self,
+        batch: &Arc<ScannedBatch>,
+        done: usize,
+        offset: u64,
+    ) -> Result<usize, Halt> {
+        let columns = self.context.projection.columns();
+        let isolated = isolate(batch.rows.len() - done, |range| {
+            let rows = batch
+                .rows
+                .slice(range.start + done..range.end + done, columns);
+            // Only the first piece of a file begins with the header.
+            let offset = if range.start == 0 || range.is_empty() {
+                offset
+            } else {
+                offset.max(1)
+            };
+            let context = self.context.clone();
+            async move { context.session(None).await?.stage(&rows, offset).await }
+        })
+        .await;
+        let mut settled = 0;
+        let mut header_due = offset == 0;
+        for (range, piece) in isolated.pieces {
+            let rows = range.start + done..range.end + done;
+            match piece {
+                Piece::Answer(staged) => {
+                    let fits =
+                        self.appender.end.bytes + staged.bytes.len() as u64 <= self.max_bytes;
+                    let restage = header_due && staged.start == 0 && range.start > 0;
+                    if restage || (!fits && self.appender.end.rows > 0) {
+                        if !fits {
+                            self.next_file()?;
+                        }
+                        return Ok(settled);
+                    }
+                    header_due = false;
+                    self.context.poison.store(0, Ordering::Relaxed);
+                    self.append(batch, rows.clone(), &staged)?;
+                }
+                Piece::Poison(error) => {
+                    self.context.poisoned(&error)?;
+                    self.refuse(
+                        batch,
+                        rows.start,
+                        None,
+                        format!("the plugin failed on this row: {error}"),
+                    );
+                }
+            }
+            settled += rows.len();
+        }
+        match isolated.error {
+            Some(error) => Err(error.into()),
+            None => Ok(settled),
+        }
+    }
+
+    fn append(
+        &mut self,
+        batch: &ScannedBatch,
+        rows: std::ops::Range<usize>,
+        staged: &Staged,
+    ) -> Result<(), StoreError> {
+        let FileEnd {
+            number: file,
+            bytes: base,
+            ..
+        } = self.appender.end;
+        let first = self.chunk.rows.len();
+        let mut of_row = vec![None; rows.len()];
+        let mut start = staged.start;
+        let mut rejected = vec![false; rows.len()];
+        for rejection in &staged.rejected {
+            rejected[rejection.row as usize] = true;
+        }
+        for (index, &end) in staged.ends.iter().enumerate() {
+            if !rejected[index] {
+                of_row[index] = Some(self.chunk.rows.len());
+                self.chunk.rows.push(StagedRow {
+                    file,
+                    start: base + u64::from(start),
+                    end: base + u64::from(end),
+                    identities: vec![identity("member:", &batch.members[rows.start + index])],
+                });
+            }
+            start = end;
+        }
+        let mut begin = 0;
+        for (&end, &row) in staged.identity_ends.iter().zip(&staged.identity_rows) {
+            if let Some(staged_row) = of_row[row as usize] {
+                let text = &staged.identities[begin..end as usize];
+                self.chunk.rows[staged_row]
+                    .identities
+                    .push(identity("destination:", text));
+            }
+            begin = end as usize;
+        }
+        let added = (self.chunk.rows.len() - first) as u64;
+        self.appender.append(&staged.bytes, added)?;
+        for rejection in &staged.rejected {
+            let row = rows.start + rejection.row as usize;
+            self.refuse(
+                batch,
+                row,
+                rejection.field.clone(),
+                rejection.reason.clone(),
+            );
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, batch: &ScannedBatch, row: usize, field: Option<String>, reason: String) {
+        self.chunk.quarantined.push(Quarantined {
+            position: format!("{}:{}", self.source, batch.lines[row]),
+            member: Some(batch.members[row].clone()),
+            kind: Some(Kind::Scan),
+            field,
+            reason,
+            payload: Some(self.context.projection.describe(&batch.rows, row)),
+        });
+    }
+
+    fn next_file(&mut self) -> Result<(), StoreError> {
+        let number = self.appender.end.number + 1;
+        let next = self.context.store.append_to(FileEnd {
+            number,
+            bytes: 0,
+            rows: 0,
+        })?;
+        self.full.push(std::mem::replace(&mut self.appender, next));
+        Ok(())
+    }
+
+    /// Everything on disk, so that it may be committed.
+    async fn finish(mut self) -> Result<ScanChunk, StoreError> {
+        let mut files = self.full;
+        files.push(self.appender);
+        self.chunk.files = files.iter().map(|file| file.end).collect();
+        self.context
+            .store
+            .run(move |_| files.iter().try_for_each(Appender::sync))
+            .await?;
+        Ok(self.chunk)
+    }
+}
+
+/// Half of a SHA-256 over the kind and the text of an identity.
+fn identity(kind: &str, text: &str) -> Identity {
+    let mut hash = Sha256::new();
+    hash.update(kind);
+    hash.update(text);
+    let mut identity = Identity::default();
+    identity.copy_from_slice(&hash.finalize()[..16]);
+    identity
+}
