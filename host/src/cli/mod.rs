@@ -20,6 +20,10 @@ use args::{Args, Command, PluginCommand};
 /// # Errors
 /// Whatever has no exit code of its own; the message says what failed.
 pub async fn main(args: Args) -> anyhow::Result<Exit> {
+    if !matches!(args.command, Command::Run(_)) {
+        // `sluice status | head` ends like any other program whose reader has had enough.
+        sigpipe::reset();
+    }
     match args.command {
         Command::Check(args) => check::check(args).await,
         Command::Preview(args) => preview::preview(args).await,

@@ -69,14 +69,7 @@ pub async fn preview(args: PreviewArgs) -> anyhow::Result<Exit> {
         }
         for rejection in &staged.rejected {
             let line = sample.lines[rejection.row as usize];
-            let field = rejection
-                .field
-                .as_deref()
-                .map_or(String::new(), |f| format!("`{f}` "));
-            refused.push(format!(
-                "{}:{line}: {field}{}",
-                sample.source, rejection.reason
-            ));
+            refused.push(format!("{}:{line}: {}", sample.source, rejection.reason));
         }
     }
     for reason in &refused {

@@ -72,11 +72,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             .map(|export| (export.name().to_owned(), export.meters()));
         tokio::spawn(progress::draw(bars, meters.collect(), done.clone()))
     });
-    let worst = tokio::select! {
-        worst = reach(&exports, goal) => worst,
+    let reached = tokio::select! {
+        worst = reach(&exports, goal) => Some(worst),
         signal = stop_signal() => {
             tracing::info!(signal = signal?, "stopping: batches under way are finished");
-            Exit::Fine
+            None
         }
     };
     for export in &exports {
@@ -107,9 +107,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             return Err(error).with_context(|| format!("export {name} has ended"));
         }
     }
-    Ok(match worst {
-        Exit::Fine if quarantined => Exit::Quarantined,
-        worst => worst,
+    Ok(match reached {
+        // Asked to stop, it has done what it was asked.
+        None => Exit::Fine,
+        Some(Exit::Fine) if quarantined => Exit::Quarantined,
+        Some(worst) => worst,
     })
 }
 

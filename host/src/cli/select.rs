@@ -33,29 +33,35 @@ pub fn show(mistakes: &[Mistake]) {
         .count();
     match errors {
         0 => {}
-        1 => eprintln!("1 mistake; nothing was started."),
-        n => eprintln!("{n} mistakes; nothing was started."),
+        1 => eprintln!("1 mistake."),
+        n => eprintln!("{n} mistakes."),
     }
 }
 
 /// The export that was named.
 pub fn export<'c>(config: &'c Config, name: &str) -> Result<&'c ExportConfig, Exit> {
     let all = || config.tenants.iter().flat_map(|tenant| &tenant.exports);
-    let full = |export: &ExportConfig| export.spec.name();
     let found: Vec<_> = all()
-        .filter(|export| full(export) == name || export.spec.id == name)
+        .filter(|export| export.spec.name() == name || export.spec.id == name)
         .collect();
     if let [one] = found.as_slice() {
         return Ok(one);
     }
-    let names: Vec<_> = if found.is_empty() {
-        all().map(full).collect()
-    } else {
-        found.into_iter().map(full).collect()
+    let list = |exports: &[&ExportConfig]| {
+        exports
+            .iter()
+            .map(|export| export.spec.name())
+            .collect::<Vec<_>>()
+            .join(", ")
     };
-    eprintln!(
-        "error: there is no one export `{name}`; there are: {}",
-        names.join(", ")
-    );
+    if found.is_empty() {
+        let all: Vec<_> = all().collect();
+        eprintln!(
+            "error: there is no export `{name}`; there are: {}",
+            list(&all)
+        );
+    } else {
+        eprintln!("error: `{name}` could be any of: {}", list(&found));
+    }
     Err(Exit::Configuration)
 }

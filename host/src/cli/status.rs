@@ -178,8 +178,13 @@ pub fn print(reports: &[Report]) {
         }
         let quarantined = report.counts.backfill.quarantined + report.counts.live.quarantined;
         if quarantined > 0 {
+            let rows = if quarantined == 1 {
+                "row is"
+            } else {
+                "rows are"
+            };
             println!(
-                "{}: {} rows are in quarantine, each with its reason (table `quarantine` of the store)",
+                "{}: {} {rows} in quarantine, each with its reason (table `quarantine` of the store)",
                 report.export,
                 grouped(quarantined)
             );

@@ -7,10 +7,81 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// A file as it was read, for messages that point into it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(crate) struct Source {
     pub path: PathBuf,
     pub text: String,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source({})", self.path.display())
+    }
+}
+
+impl Source {
+    /// The text as messages may show it, of the same length: whatever may be a secret is starred.
+    /// The names of variables and files stay, since those are what one looks for.
+    fn shown(&self) -> String {
+        let mut shown = String::with_capacity(self.text.len());
+        let mut among_secrets = false;
+        for line in self.text.split_inclusive('\n') {
+            if line.trim_start().starts_with('[') {
+                among_secrets = line.contains("secret");
+            }
+            if among_secrets || line.contains("secret") || line.contains("value") {
+                star(line, &mut shown);
+            } else {
+                shown.push_str(line);
+            }
+        }
+        shown
+    }
+}
+
+/// Every value becomes stars, but for what follows `env =` and `file =`; also one without quotes or
+/// with an open one: the line may be what does not parse.
+fn star(line: &str, shown: &mut String) {
+    const WORDS: [&str; 3] = ["env", "file", "value"];
+    let mut rest = line;
+    let mut before = "";
+    while let Some(c) = rest.chars().next() {
+        let (length, hide) = if c == '"' || c == '\'' {
+            let end = rest[1..].find([c, '\n']).map_or(rest.len(), |at| at + 1);
+            (end, !matches!(before, "env" | "file"))
+        } else if c.is_alphanumeric() {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
+            let word = &rest[..end.unwrap_or(rest.len())];
+            let is_key = rest[word.len()..].trim_start().starts_with('=') || WORDS.contains(&word);
+            before = word;
+            (word.len(), !is_key && line.contains('='))
+        } else {
+            (c.len_utf8(), false)
+        };
+        let (part, behind) = rest.split_at(length);
+        if hide {
+            shown.extend(part.chars().map(|c| {
+                if c == '"' || c == '\'' {
+                    c.to_string()
+                } else {
+                    "*".repeat(c.len_utf8())
+                }
+            }));
+        } else {
+            shown.push_str(part);
+        }
+        rest = behind;
+        if c == '"' || c == '\'' {
+            // The closing quote stands at the front of what is left.
+            let closing = rest
+                .chars()
+                .next()
+                .filter(|next| *next == c)
+                .map_or(0, char::len_utf8);
+            shown.push_str(&rest[..closing]);
+            rest = &rest[closing..];
+        }
+    }
 }
 
 /// One mistake.
@@ -76,6 +147,8 @@ impl Mistake {
 
     /// For people: title, place in the file, and help. With colours if the reader has them.
     pub fn render(&self, colours: bool) -> String {
+        let shown = self.source.as_ref().map(|source| source.shown());
+        let shown = shown.as_deref().unwrap_or_default();
         let level = if self.warning {
             Level::WARNING
         } else {
@@ -89,11 +162,7 @@ impl Mistake {
                 if !self.label.is_empty() {
                     annotation = annotation.label(self.label.as_str());
                 }
-                title.element(
-                    Snippet::source(source.text.as_str())
-                        .path(path)
-                        .annotation(annotation),
-                )
+                title.element(Snippet::source(shown).path(path).annotation(annotation))
             }
             None => Group::with_title(title),
         };
@@ -143,6 +212,40 @@ mod tests {
         assert_eq!(nearest("lable", names), Some("label"));
         assert_eq!(nearest("feilds", names), Some("fields"));
         assert_eq!(nearest("colour", names), None);
+    }
+
+    #[test]
+    fn no_secret_is_shown_even_where_it_was_written_down() {
+        for line in [
+            "api-key = { value = \"sekrit\" }",
+            "api-key = \"sekrit\"",
+            "api-key = 'sekrit'",
+            "api-key = sekrit",
+            "api-key = { value = \"sekrit",
+            "api-key = { env = \"NAME\", value = \"sekrit\" }",
+        ] {
+            let text = format!("[authorizations.a.secrets]\n{line}\n");
+            let source = Arc::new(Source {
+                path: "acme.toml".into(),
+                text: text.clone(),
+            });
+            let shown = Mistake::new(&source, 27..34, "wrong").to_string();
+            assert!(
+                shown.contains("api-key = ") && !shown.contains("sekrit"),
+                "{shown}"
+            );
+            assert_eq!(source.shown().len(), text.len());
+            assert!(!format!("{source:?}").contains("sekrit"));
+        }
+        let text = "secrets = { api-key = { env = \"NAME\" } }".to_owned();
+        assert!(
+            Source {
+                path: "a".into(),
+                text
+            }
+            .shown()
+            .contains("\"NAME\"")
+        );
     }
 
     #[test]

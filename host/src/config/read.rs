@@ -1,7 +1,7 @@
 //! Reading one TOML table key by key, so that every mistake in it is found and none hides another.
 
 use std::cell::RefCell;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -130,16 +130,21 @@ impl<'a> Section<'a> {
         value
     }
 
-    /// A whole number from `least` upwards.
-    pub fn number(&self, key: &'static str, least: u64) -> Option<u64> {
+    /// A whole number in a range.
+    pub fn number(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         let found = self.get(key)?;
         let number = found
             .get_ref()
             .as_integer()
             .and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok())
-            .filter(|number| *number >= least);
+            .filter(|number| range.contains(number));
         if number.is_none() {
-            self.expected(key, &format!("whole number from {least}"), found);
+            let (least, most) = range.into_inner();
+            let what = match most {
+                u64::MAX => format!("whole number from {least}"),
+                most => format!("whole number from {least} to {most}"),
+            };
+            self.expected(key, &what, found);
         }
         number
     }
@@ -178,14 +183,16 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// Ends the reading: a key that nobody asked for is a mistake.
-    pub fn finish(self) {
+    /// Ends the reading: a key that nobody asked for is a mistake. Answers whether there was none.
+    pub fn finish(self) -> bool {
         let known = self.known.borrow();
+        let mut understood = true;
         for key in self.table.keys() {
             let name: &str = key.get_ref();
             if known.contains(&name) {
                 continue;
             }
+            understood = false;
             let mistake = self
                 .collector
                 .at(key.span(), format!("unknown key `{name}` in {}", self.name));
@@ -195,6 +202,7 @@ impl<'a> Section<'a> {
                     None => mistake.help(format!("known here: {}", known.join(", "))),
                 });
         }
+        understood
     }
 }
 

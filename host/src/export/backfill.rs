@@ -17,6 +17,7 @@ pub(super) async fn seal(context: &Arc<Context>) -> Result<Done, Halt> {
     let files = context
         .store
         .run(|store| {
+            store.find_superseded()?;
             for file in store
                 .files()?
                 .iter()

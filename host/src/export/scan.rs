@@ -31,6 +31,16 @@ pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
     let members = context.spec.scan().ok_or_else(|| {
         Reason::Source("this export was scanning, but has no `members` any more".to_owned())
     })?;
+    let settings = context
+        .spec
+        .scan_settings(&context.plugin.inspection.sha256);
+    if context
+        .store
+        .run(move |store| store.scan_under(&settings))
+        .await?
+    {
+        tracing::warn!(export = %context.name, "mapping, options or plugin have changed since the scan began: scanning anew");
+    }
     let (position, files) = context
         .store
         .run(|store| Ok((store.position("members")?, store.files()?)))

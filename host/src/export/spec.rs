@@ -101,6 +101,25 @@ impl ExportSpec {
         }
     }
 
+    /// What the rows of one scan have in common: mapping, options and the component itself.
+    pub(crate) fn scan_settings(&self, component: &str) -> String {
+        let settings = self.settings();
+        let mut hash = Sha256::new();
+        for column in &settings.columns {
+            for name in [&column.source, &column.destination] {
+                hash.update((name.len() as u64).to_be_bytes());
+                hash.update(name);
+            }
+        }
+        hash.update(&settings.options);
+        hash.update(&self.user_id_field);
+        hash.update(component);
+        hash.finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
     /// The largest staged file, in bytes and rows: what the plugin takes and the operator allows.
     pub(crate) fn file_limits(&self, manifest: &Manifest) -> (u64, u64) {
         let least = |plugin: u64, operator: Option<u64>| {

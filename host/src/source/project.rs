@@ -91,7 +91,7 @@ impl Projection {
         let key = match value(&self.user_id).as_deref().map(RawValue::get) {
             None | Some("null" | "\"\"") => {
                 return Err(Unreadable(format!(
-                    "the user id field `{name}` is missing or empty"
+                    "has no `{name}`, the user id field, or it is empty"
                 )));
             }
             Some(raw) => match raw.as_bytes()[0] {
@@ -99,7 +99,7 @@ impl Projection {
                 b'-' | b'0'..=b'9' => raw.to_owned(),
                 _ => {
                     return Err(Unreadable(format!(
-                        "the user id field `{name}` is neither text nor a number"
+                        "has a `{name}`, the user id field, that is neither text nor a number"
                     )));
                 }
             },
@@ -333,8 +333,8 @@ mod tests {
             ("", "ends too early"),
             ("secret", "is no JSON (column 1)"),
             ("[\"secret\"]", "not of the expected shape"),
-            ("{\"mail\":\"secret\"}", "`id` is missing"),
-            ("{\"id\":null}", "`id` is missing"),
+            ("{\"mail\":\"secret\"}", "has no `id`"),
+            ("{\"id\":null}", "has no `id`"),
             ("{\"id\":[\"secret\"]}", "neither text nor a number"),
             ("{\"id\":1,\"mail\":\"secret\\ud800\"}", "not Unicode"),
             ("{\"id\":1} {\"secret\":1}", "is no JSON"),

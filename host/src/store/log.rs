@@ -61,22 +61,52 @@ impl Together {
         Self(groups)
     }
 
-    /// Whether the newer change may be laid over the older one, attribute by attribute, and lead
-    /// to the same as if both were sent. A blank may mean "leave it alone" to a destination, and
-    /// then an older value that it covers up would never arrive; and parts of one value from two
-    /// changes make a value that nobody ever said. Such two are sent one after the other.
-    fn mergeable(&self, older: &Payload, newer: &Payload) -> bool {
-        let covers = newer.iter().all(|(name, value)| {
-            !blank(value.get()) || older.get(name).is_none_or(|older| blank(older.get()))
+    /// What both changes come to if the newer one may be laid over the older one, attribute by
+    /// attribute, and lead to the same as if both were sent; else they are sent one after the
+    /// other. An exit says something of its own. A blank may mean "leave it alone" to a
+    /// destination, and then an older value that it covers up would never arrive. And parts of one
+    /// value from two changes make a value that nobody ever said.
+    fn merge(&self, older: &Said, newer: &Said) -> Option<Said> {
+        let names = |payload: &Payload, name: &String| payload.contains_key(name);
+        let covers = newer.payload.iter().all(|(name, value)| {
+            let older = older.payload.get(name);
+            !blank(value.get()) || older.is_none_or(|older| blank(older.get()))
         });
-        let whole = self.0.iter().all(|group| {
-            !group.iter().any(|name| newer.contains_key(name))
-                || group
-                    .iter()
-                    .all(|name| newer.contains_key(name) || !older.contains_key(name))
-        });
-        covers && whole
+        let says_all = older.payload.keys().all(|name| names(&newer.payload, name));
+        let fits = match (older.kind, newer.kind) {
+            (Kind::Exit, Kind::Exit) => self.whole(older, newer, false),
+            (_, Kind::Exit) => false,
+            (Kind::Enter, Kind::Update) => self.whole(older, newer, true),
+            (older_kind, newer_kind) if older_kind == newer_kind => self.whole(older, newer, false),
+            _ => says_all,
+        };
+        let kind = match (older.kind, newer.kind) {
+            (Kind::Enter, Kind::Update) => Kind::Enter,
+            (_, kind) => kind,
+        };
+        (covers && fits).then(|| {
+            let mut payload = older.payload.clone();
+            payload.extend(newer.payload.clone());
+            Said { kind, payload }
+        })
     }
+
+    /// Whether the newer change says all or nothing of each group: all that the older one said, or
+    /// all that there is.
+    fn whole(&self, older: &Said, newer: &Said, all: bool) -> bool {
+        self.0.iter().all(|group| {
+            !group.iter().any(|name| newer.payload.contains_key(name))
+                || group.iter().all(|name| {
+                    newer.payload.contains_key(name) || !(all || older.payload.contains_key(name))
+                })
+        })
+    }
+}
+
+/// What one change says, or several that were merged.
+struct Said {
+    kind: Kind,
+    payload: Payload,
 }
 
 /// What became of a change that was taken.
@@ -297,22 +327,30 @@ fn append_one(
         payload,
         position,
     } = *change;
-    let waiting: Vec<(i64, String)> = tx
+    let waiting: Vec<(i64, u8, String)> = tx
         .prepare_cached(
-            "SELECT seq, payload FROM changes WHERE member = ?1 ORDER BY seq DESC LIMIT 2",
+            "SELECT seq, kind, payload FROM changes WHERE member = ?1 ORDER BY seq DESC LIMIT 2",
         )?
         .query_map([member], |row| row.try_into())?
         .collect::<Result<_, _>>()?;
-    let mut waiting = waiting.into_iter().map(|(seq, payload)| {
+    let mut waiting = waiting.into_iter().map(|(seq, kind, payload)| {
+        let payload = serde_json::from_str(&payload).unwrap_or_default();
         (
             seq,
-            serde_json::from_str::<Payload>(&payload).unwrap_or_default(),
+            Said {
+                kind: Kind::from_code(kind),
+                payload,
+            },
         )
     });
-    let Some((last, mut merged)) = waiting
+    let said = Said {
+        kind,
+        payload: payload.clone(),
+    };
+    let merged = waiting
         .next()
-        .filter(|(_, older)| together.mergeable(older, payload))
-    else {
+        .and_then(|(seq, older)| Some((seq, together.merge(&older, &said)?)));
+    let Some((last, merged)) = merged else {
         return tx
             .prepare_cached(
                 "INSERT INTO changes (member, bucket, kind, at, payload, position, version, changes, received_ms)
@@ -321,31 +359,36 @@ fn append_one(
             .execute((member, bucket(member), kind.code(), at, json(payload), position, now_ms))
             .map(drop);
     };
-    merged.extend(payload.clone());
     tx.prepare_cached(
         "UPDATE changes SET kind = ?2, at = ?3, payload = ?4, position = ?5,
              version = version + 1, changes = changes + 1
          WHERE seq = ?1",
     )?
-    .execute((last, kind.code(), at, json(&merged), position))?;
-    // What kept the one before it apart may be gone by now: so a member never has more rows in
-    // line than mapped attributes and one.
-    match waiting.next() {
-        Some((before, mut older)) if together.mergeable(&older, &merged) => {
-            older.extend(merged);
-            tx.prepare_cached(
-                "UPDATE changes SET (kind, at, payload, position, version, changes) =
-                     (SELECT kind, at, ?3, position, changes.version + 1, changes.changes + newer.changes
-                      FROM changes AS newer WHERE newer.seq = ?2)
-                 WHERE seq = ?1",
-            )?
-            .execute((before, last, json(&older)))?;
-            tx.prepare_cached("DELETE FROM changes WHERE seq = ?1")?
-                .execute([last])
-                .map(drop)
-        }
-        _ => Ok(()),
-    }
+    .execute((
+        last,
+        merged.kind.code(),
+        at,
+        json(&merged.payload),
+        position,
+    ))?;
+    // What kept the one before it apart may be gone by now: so a member who comes and goes has a
+    // few rows in line, not one for each time.
+    let both = waiting
+        .next()
+        .and_then(|(seq, older)| Some((seq, together.merge(&older, &merged)?)));
+    let Some((before, both)) = both else {
+        return Ok(());
+    };
+    tx.prepare_cached(
+        "UPDATE changes SET kind = ?3, payload = ?4, (at, position, version, changes) =
+             (SELECT at, position, changes.version + 1, changes.changes + newer.changes
+              FROM changes AS newer WHERE newer.seq = ?2)
+         WHERE seq = ?1",
+    )?
+    .execute((before, last, both.kind.code(), json(&both.payload)))?;
+    tx.prepare_cached("DELETE FROM changes WHERE seq = ?1")?
+        .execute([last])
+        .map(drop)
 }
 
 /// Null, or a text, list or object that holds nothing but white space, nulls and punctuation.

@@ -137,6 +137,9 @@ fn prepare(connection: &Connection, writable: bool) -> rusqlite::Result<i64> {
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     if writable {
+        // So that the disk gets back what a scan needed. Before anything else is written: later it
+        // would have no effect.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
@@ -144,8 +147,6 @@ fn prepare(connection: &Connection, writable: bool) -> rusqlite::Result<i64> {
         let tables: i64 =
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if format == 0 && tables == 0 {
-            // So that the disk gets back what a scan needed.
-            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.execute_batch(&format!(
                 "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID};
                  PRAGMA user_version = {FORMAT}; COMMIT;"

@@ -23,6 +23,9 @@ pub struct StagedRow {
 /// members stays out of the question.
 pub type Identity = [u8; 16];
 
+/// Under which name the settings of a scan are kept among the positions.
+const SETTINGS: &str = "members-settings";
+
 /// One file's length after a chunk of the scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileEnd {
@@ -59,6 +62,29 @@ impl Store {
             db.prepare_cached("SELECT position FROM positions WHERE stream = ?1")?
                 .query_row([stream], |row| row.get(0))
                 .optional()
+        })
+    }
+
+    /// Begins the scan anew if it began under other settings: rows that were staged under two
+    /// mappings would not fit into one file. Nothing of a scan has left the host before it is over.
+    /// Answers whether it did.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn scan_under(&self, settings: &str) -> Result<bool, StoreError> {
+        if self.position(SETTINGS)?.as_deref() == Some(settings) {
+            return Ok(false);
+        }
+        self.write(|tx| {
+            let begun = tx.execute("DELETE FROM files", [])? > 0;
+            tx.execute_batch(
+                "DELETE FROM identities; DELETE FROM cuts;
+                 DELETE FROM positions WHERE stream = 'members';
+                 DELETE FROM counts WHERE phase = 'backfill';
+                 DELETE FROM quarantine WHERE phase = 'backfill';",
+            )?;
+            set_position(tx, SETTINGS, settings)?;
+            Ok(begun)
         })
     }
 

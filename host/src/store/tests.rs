@@ -67,16 +67,17 @@ fn deliver_all(store: &Store) -> Vec<(Kind, String)> {
 fn waiting_changes_of_a_member_are_sent_as_one_only_if_that_leads_to_the_same() {
     let e = Kind::Enter;
     let u = Kind::Update;
+    let x = Kind::Exit;
     for (name, changes, sent) in [
         (
             "a newer value takes the older one's place",
             vec![(e, r#"{"a":1}"#), (u, r#"{"a":2}"#)],
-            vec![(u, r#"{"a":2}"#)],
+            vec![(e, r#"{"a":2}"#)],
         ),
         (
             "what is not named keeps its value",
             vec![(e, r#"{"a":1,"b":2}"#), (u, r#"{"b":3}"#)],
-            vec![(u, r#"{"a":1,"b":3}"#)],
+            vec![(e, r#"{"a":1,"b":3}"#)],
         ),
         (
             "a null may mean leave it alone",
@@ -96,12 +97,12 @@ fn waiting_changes_of_a_member_are_sent_as_one_only_if_that_leads_to_the_same() 
         (
             "a blank over a blank covers nothing up",
             vec![(e, r#"{"a":null}"#), (u, r#"{"a":""}"#)],
-            vec![(u, r#"{"a":""}"#)],
+            vec![(e, r#"{"a":""}"#)],
         ),
         (
             "a value over a blank does not either",
             vec![(e, r#"{"a":null}"#), (u, r#"{"a":"x"}"#)],
-            vec![(u, r#"{"a":"x"}"#)],
+            vec![(e, r#"{"a":"x"}"#)],
         ),
         (
             "half a name is no name",
@@ -111,16 +112,31 @@ fn waiting_changes_of_a_member_are_sent_as_one_only_if_that_leads_to_the_same() 
         (
             "a whole name is",
             vec![(e, r#"{"first":"A"}"#), (u, r#"{"first":"D","last":"C"}"#)],
-            vec![(u, r#"{"first":"D","last":"C"}"#)],
+            vec![(e, r#"{"first":"D","last":"C"}"#)],
         ),
         (
             "what kept two apart may be gone",
             vec![
                 (e, r#"{"a":"x"}"#),
                 (u, r#"{"a":null,"b":1}"#),
-                (Kind::Exit, r#"{"a":"y"}"#),
+                (u, r#"{"a":"y"}"#),
             ],
-            vec![(Kind::Exit, r#"{"a":"y","b":1}"#)],
+            vec![(e, r#"{"a":"y","b":1}"#)],
+        ),
+        (
+            "an exit says something of its own",
+            vec![(e, r#"{"a":1}"#), (x, r#"{"a":2}"#)],
+            vec![(e, r#"{"a":1}"#), (x, r#"{"a":2}"#)],
+        ),
+        (
+            "a return that says as much makes exit and entry void",
+            vec![(e, r#"{"a":1}"#), (x, r#"{"a":2}"#), (e, r#"{"a":3}"#)],
+            vec![(e, r#"{"a":3}"#)],
+        ),
+        (
+            "half a name is none for a member who enters, either",
+            vec![(e, r#"{"a":1}"#), (u, r#"{"last":"C"}"#)],
+            vec![(e, r#"{"a":1}"#), (u, r#"{"last":"C"}"#)],
         ),
     ] {
         let (_directory, store) = store();

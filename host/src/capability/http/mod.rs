@@ -37,7 +37,7 @@ pub struct StagedFile {
 pub enum Http {
     /// The destination, through the gate.
     Gate(Arc<Gate>),
-    /// Nobody: requests are written down and denied.
+    /// Nobody: requests are written down, and nothing is sent.
     Recorder(Arc<Recorder>),
     /// Nobody: requests are denied.
     Nothing,

@@ -24,7 +24,9 @@ pub(super) fn authorization(section: Section<'_>, folder: &Path) -> Authorizatio
     let plugin = section.required("plugin", "\"retention_science.wasm\"");
     let method = section.text("method");
     let endpoint = section.text("endpoint");
-    let allow_http = section.boolean("allow_http").unwrap_or(false);
+    let allow_http = section.boolean("allow_http");
+    // One that was misspelt has been complained about; the endpoint is not to blame for it.
+    let allow_http = allow_http.unwrap_or(section.key_span("allow_http").is_some());
     if let Some(endpoint) = &endpoint
         && let Err(error) = Endpoint::parse(&endpoint.value, allow_http)
     {
@@ -34,7 +36,7 @@ pub(super) fn authorization(section: Section<'_>, folder: &Path) -> Authorizatio
                 .at(endpoint.span.clone(), error.to_string()),
         );
     }
-    let requests = section.number("requests_in_flight", 1);
+    let requests = section.number("requests_in_flight", 1..=1024);
     let mut secrets = BTreeMap::new();
     let mut secret_spans = BTreeMap::new();
     if let Some(table) = section.section("secrets") {
@@ -75,7 +77,10 @@ fn secret(
     folder: &Path,
 ) -> Option<Secret> {
     let collector = section.collector;
-    let ways = "{ env = \"NAME\" } or { file = \"path\" }";
+    let ways = format!(
+        "`{0} = {{ env = \"NAME\" }}` or `{0} = {{ file = \"path\" }}`",
+        key.value
+    );
     let Some(table) = value.as_table() else {
         collector.add(
             collector
@@ -83,7 +88,7 @@ fn secret(
                     key.span.clone(),
                     format!("secret `{}` does not say where it comes from", key.value),
                 )
-                .help(format!("write `{} = {ways}`", key.value)),
+                .help(format!("write {ways}")),
         );
         return None;
     };
@@ -105,7 +110,7 @@ fn secret(
     .into_iter()
     .flatten()
     .collect();
-    inner.finish();
+    let understood = inner.finish();
     if let [Secret::Value(_)] = found.as_slice() {
         collector.add(
             collector
@@ -113,9 +118,12 @@ fn secret(
                     key.span.clone(),
                     format!("secret `{}` stands in the clear", key.value),
                 )
-                .help(format!("better: `{} = {ways}`", key.value))
+                .help(format!("better: {ways}"))
                 .warning(),
         );
+    }
+    if found.len() != 1 && !understood {
+        return None;
     }
     if found.len() != 1 {
         collector.add(
@@ -127,7 +135,7 @@ fn secret(
                         key.value
                     ),
                 )
-                .help(format!("write `{} = {ways}`", key.value)),
+                .help(format!("write {ways}")),
         );
         return None;
     }

@@ -205,20 +205,21 @@ fn source_table(
 
 fn tuning(table: Section<'_>) -> Tuning {
     let default = Tuning::default();
+    let any = || 1..=u64::MAX;
     let tuning = Tuning {
         lanes: table
-            .number("lanes", 1)
-            .map_or(default.lanes, |n| n.min(64) as u32),
+            .number("lanes", 1..=64)
+            .map_or(default.lanes, |n| n as u32),
         import_timeout_minutes: table
-            .number("import_timeout_minutes", 1)
+            .number("import_timeout_minutes", any())
             .unwrap_or(default.import_timeout_minutes),
-        staged_file_max_bytes: table.number("staged_file_max_bytes", 1),
-        staged_file_max_rows: table.number("staged_file_max_rows", 1),
+        staged_file_max_bytes: table.number("staged_file_max_bytes", any()),
+        staged_file_max_rows: table.number("staged_file_max_rows", any()),
         memory_mib: table
-            .number("memory_mib", 1)
-            .map_or(default.memory_mib, |n| n.min(4096) as u32),
+            .number("memory_mib", 1..=4096)
+            .map_or(default.memory_mib, |n| n as u32),
         cpu_seconds: table
-            .number("cpu_seconds", 1)
+            .number("cpu_seconds", 1..=3600)
             .unwrap_or(default.cpu_seconds),
     };
     table.finish();

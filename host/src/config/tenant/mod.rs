@@ -22,7 +22,8 @@ pub(super) fn read(source: Arc<Source>) -> (Option<Tenant>, Vec<Mistake>) {
         mistakes: Default::default(),
     };
     let (parsed, errors) = DeTable::parse_recoverable(&source.text);
-    for error in &errors {
+    // One slip of the pen makes a parser stumble over all that follows: only the first counts.
+    if let Some(error) = errors.first() {
         let span = error.span().unwrap_or(0..0);
         collector.add(collector.at(span, format!("this is no TOML: {}", error.message())));
     }

@@ -1,0 +1,47 @@
+//! The integration tests, in reading order. README.md says what each module proves.
+
+// What the tests stand on.
+#[path = "all/golden_file.rs"]
+mod golden_file;
+#[path = "all/process.rs"]
+mod process;
+#[path = "all/wire.rs"]
+mod wire;
+#[path = "all/world.rs"]
+mod world;
+
+// The tests.
+#[path = "all/contract.rs"]
+mod contract;
+#[path = "all/faults.rs"]
+mod faults;
+#[path = "all/golden.rs"]
+mod golden;
+#[path = "all/journey.rs"]
+mod journey;
+#[path = "all/kill.rs"]
+mod kill;
+#[path = "all/mistakes.rs"]
+mod mistakes;
+#[path = "all/secrets.rs"]
+mod secrets;
+#[path = "all/swap.rs"]
+mod swap;
+
+/// A file that nobody declares is never compiled, and its tests never fail.
+#[test]
+fn every_file_of_this_folder_is_a_module() -> anyhow::Result<()> {
+    let declared = include_str!("all.rs");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/all");
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name().into_string().unwrap_or_default();
+        if name.ends_with(".rs") {
+            files += 1;
+            let path = format!("#[path = \"all/{name}\"]\n");
+            assert!(declared.contains(&path), "tests/all/{name} is not declared");
+        }
+    }
+    assert!(files > 0, "the folder is not there");
+    Ok(())
+}
