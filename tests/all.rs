@@ -23,6 +23,8 @@ mod journey;
 mod kill;
 #[path = "all/mistakes.rs"]
 mod mistakes;
+#[path = "all/sandbox.rs"]
+mod sandbox;
 #[path = "all/secrets.rs"]
 mod secrets;
 #[path = "all/swap.rs"]

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use crate::setup::{Compiler, DEBIAN_RUSTC, TARGET, Toolchain, toolchain};
 use crate::{root, say, target};
 
-/// Our plugins: package, and the file that cargo makes of it.
-const PLUGINS: [&str; 1] = ["retention-science"];
+/// The packages that become components: the exporter, and what the tests need.
+const PLUGINS: [&str; 2] = ["retention-science", "sluice-probe"];
 
 /// Builds every plugin into `target/components/`; answers that folder.
 pub fn build() -> Result<PathBuf> {

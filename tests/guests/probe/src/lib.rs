@@ -1,0 +1,162 @@
+//! A plugin that misbehaves on demand: what stands in a row's first cell says how. The host must
+//! set such a row apart, and go on with the others.
+
+use sluice_guest::http::{self, Body, Failure, Request};
+use sluice_guest::{
+    AuthMethod, Batch, Credential, Delivery, Destination, File, ImportStatus, Limits, Manifest,
+    Problem, Rejection, Report, Route, Rows, Settings, Staged, Staging,
+};
+
+struct Probe;
+
+/// Does what a cell asks for; comes back only from those that ask for nothing.
+fn act(text: &str) {
+    match text {
+        "trap" => panic!("as it was asked to"),
+        "loop" => loop {
+            std::hint::black_box(());
+        },
+        "memory" => {
+            let mut held: Vec<Vec<u8>> = Vec::new();
+            loop {
+                held.push(vec![1; 1 << 20]);
+                std::hint::black_box(&held);
+            }
+        }
+        "recursion" => drop(std::hint::black_box(deeper(1))),
+        _ => {}
+    }
+}
+
+fn deeper(depth: u64) -> u64 {
+    let here = std::hint::black_box([depth; 64]);
+    if depth == 0 {
+        0
+    } else {
+        deeper(here[7] + 1) + here[9]
+    }
+}
+
+/// Asks for something that was never granted; answers what the gate said.
+fn ask(text: &str) -> Option<String> {
+    let (path, headers) = match text {
+        "path" => ("/admin", vec![]),
+        "climb" => ("/users/../admin", vec![]),
+        "host" => ("//evil.test/users", vec![]),
+        "credential" => (
+            "/users",
+            vec![("Authorization".to_owned(), "mine".to_owned())],
+        ),
+        _ => return None,
+    };
+    let request = Request {
+        method: "POST".to_owned(),
+        path: path.to_owned(),
+        query: vec![],
+        headers,
+        body: Body::None,
+        extra: vec![],
+    };
+    Some(match http::send(&request) {
+        Err(Failure::Denied(reason)) => format!("denied: {reason}"),
+        Err(_) => "failed in another way".to_owned(),
+        Ok(answer) => format!("got through with {}", answer.status),
+    })
+}
+
+impl Destination for Probe {
+    fn describe() -> Manifest {
+        Manifest {
+            name: "probe".to_owned(),
+            version: "0.1.0".to_owned(),
+            description: "Misbehaves on demand".to_owned(),
+            auth_methods: vec![AuthMethod {
+                id: "key".to_owned(),
+                label: "Key".to_owned(),
+                credentials: vec![Credential {
+                    id: "api-key".to_owned(),
+                    label: "Key".to_owned(),
+                    description: String::new(),
+                }],
+                headers: vec![("Authorization".to_owned(), "ApiKey {api-key}".to_owned())],
+            }],
+            endpoint: "https://probe.invalid".to_owned(),
+            routes: vec![Route {
+                method: "POST".to_owned(),
+                path: "/users".to_owned(),
+                purpose: "nothing good".to_owned(),
+            }],
+            fields: vec![],
+            custom_fields: None,
+            options_schema: "{}".to_owned(),
+            limits: Limits {
+                file_bytes: 0,
+                file_rows: 0,
+                stage_rows: 8,
+                deliver_rows: 8,
+            },
+            extra: vec![],
+        }
+    }
+
+    fn open(_: Settings) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    fn check() -> Result<(), Problem> {
+        Ok(())
+    }
+
+    fn stage(rows: Batch, offset: u64) -> Result<Staged, Problem> {
+        let mut staging = Staging::default();
+        if offset == 0 {
+            staging.bytes.extend(b"what\n");
+        }
+        staging.begin();
+        for row in Rows::new(&rows, 1).iter() {
+            let text = row.cell(0).text;
+            act(text);
+            staging.bytes.extend(text.as_bytes());
+            staging.bytes.push(b'\n');
+            staging.accept([]);
+        }
+        Ok(staging.finish())
+    }
+
+    fn submit(file: File) -> Result<String, Problem> {
+        Ok(file.rows.to_string())
+    }
+
+    fn poll(token: String) -> Result<ImportStatus, Problem> {
+        Ok(ImportStatus::Succeeded(Report {
+            message: String::new(),
+            accepted: token.parse().ok(),
+            refused: None,
+            rows: vec![],
+            extra: vec![],
+        }))
+    }
+
+    fn deliver(rows: Batch) -> Result<Delivery, Problem> {
+        let mut rejected = Vec::new();
+        for row in Rows::new(&rows, 1).iter() {
+            let text = row.cell(0).text;
+            act(text);
+            if let Some(reason) = ask(text) {
+                rejected.push(Rejection {
+                    row: row.index,
+                    field: None,
+                    reason,
+                });
+            }
+        }
+        Ok(Delivery {
+            rejected,
+            retry: vec![],
+            why: None,
+            extra: vec![],
+        })
+    }
+}
+
+sluice_guest::export!(Probe);
