@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::context::{Commit, Context, Done, Halt};
 use super::machine::{Input, Reason, State};
 use super::now_ms;
 use super::retry::POLLS;
-use super::run::{Commit, Context, Done, Halt};
 use crate::capability::StagedFile;
 use crate::plugin::CallError;
 use crate::plugin::flat::Kind;

@@ -9,9 +9,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::context::Context;
 use super::machine::{Reason, State};
 use super::meters::Meters;
-use super::run::{Context, drive};
+use super::run::drive;
 use super::spec::ExportSpec;
 use super::{ingest, now_ms};
 use crate::capability::Http;

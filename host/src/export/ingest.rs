@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::context::Context;
 use super::now_ms;
-use super::run::Context;
 use crate::config::ChangesFrom;
 use crate::source::ChangeSource;
 use crate::store::StoreError;

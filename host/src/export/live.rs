@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::context::{Commit, Context, Done, Halt, trouble};
 use super::isolate::{Piece, isolate};
 use super::machine::{Input, Reason, Trouble};
 use super::now_ms;
 use super::retry::{CALLS, RETRY_AFTER_CAP_MS};
-use super::run::{Commit, Context, Done, Halt, trouble};
 use crate::plugin::CallError;
 use crate::plugin::flat::Rows;
 use crate::plugin::types::Delivery;

@@ -5,6 +5,7 @@
 //! a plugin fails on.
 
 mod backfill;
+mod context;
 mod handle;
 mod ingest;
 mod isolate;

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
 
+use super::context::{Commit, Context, Done, Halt};
 use super::isolate::{Piece, isolate};
 use super::machine::{Input, Reason};
-use super::run::{Commit, Context, Done, Halt};
 use crate::plugin::flat::Kind;
 use crate::plugin::types::Staged;
 use crate::source::ScannedBatch;

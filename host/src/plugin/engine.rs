@@ -8,8 +8,9 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
 use super::error::LoadError;
+use super::grant::Grant;
 use super::guard::{Guarded, Limits, TICK};
-use super::session::{Grant, Session};
+use super::session::Session;
 use super::types::{Manifest, Settings};
 use super::{CallError, contract, track_0_1};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
-use super::session::Grant;
+use super::grant::Grant;
 
 /// How often guest code is interrupted to be counted. Fine enough that a budget of a few hundred
 /// milliseconds is kept within a few percent, coarse enough that it costs nothing to notice.

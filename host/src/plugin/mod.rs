@@ -8,6 +8,7 @@ mod contract;
 mod engine;
 mod error;
 pub mod flat;
+mod grant;
 mod guard;
 mod session;
 mod track_0_1;
@@ -15,8 +16,9 @@ mod track_0_1;
 pub use contract::{MANIFEST_LIMIT_BYTES, TOKEN_LIMIT_BYTES};
 pub use engine::{Engine, Inspection, Plugin};
 pub use error::{CallError, LoadError};
+pub use grant::Grant;
 pub use guard::Limits;
-pub use session::{Grant, Session};
+pub use session::Session;
 
 /// The contract's own types, of the newest track that this host serves.
 pub mod types {

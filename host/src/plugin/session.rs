@@ -6,36 +6,15 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use wasmtime::Store;
 
-use crate::capability::{Http, LogSink, StagedFile};
+use crate::capability::LogSink;
 
 use super::contract;
 use super::error::CallError;
 use super::flat::Rows;
+use super::grant::Grant;
 use super::guard::{Exhausted, Guarded, Limits};
 use super::track_0_1::{Destination, DestinationPre};
 use super::types::{Delivery, File, ImportStatus, Manifest, Problem, Settings, Staged};
-
-/// What an instance may do besides computing.
-#[derive(Clone)]
-pub struct Grant {
-    /// Requests to the destination.
-    pub http: Http,
-    /// Lines for the operator.
-    pub log: LogSink,
-    /// The one file that it may send.
-    pub staged: Option<StagedFile>,
-}
-
-impl Grant {
-    /// Nothing but lines for the operator.
-    pub fn none(log: LogSink) -> Self {
-        Self {
-            http: Http::Nothing,
-            log,
-            staged: None,
-        }
-    }
-}
 
 /// An instance that has accepted its settings.
 pub struct Session {

@@ -7,7 +7,9 @@ use sluice_guest::{
     Problem, Rejection, Report, Route, Rows, Settings, Staged, Staging,
 };
 
-struct Probe;
+/// The plugin.
+#[derive(Debug)]
+pub struct Probe;
 
 /// Does what a cell asks for; comes back only from those that ask for nothing.
 fn act(text: &str) {

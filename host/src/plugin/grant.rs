@@ -1,0 +1,25 @@
+//! What an instance is given.
+
+use crate::capability::{Http, LogSink, StagedFile};
+
+/// What an instance may do besides computing.
+#[derive(Clone)]
+pub struct Grant {
+    /// Requests to the destination.
+    pub http: Http,
+    /// Lines for the operator.
+    pub log: LogSink,
+    /// The one file that it may send.
+    pub staged: Option<StagedFile>,
+}
+
+impl Grant {
+    /// Nothing but lines for the operator.
+    pub fn none(log: LogSink) -> Self {
+        Self {
+            http: Http::Nothing,
+            log,
+            staged: None,
+        }
+    }
+}
