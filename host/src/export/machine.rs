@@ -1,7 +1,9 @@
 //! The export machine: what follows from what. Pure: no clock, no async, no I/O.
 //!
-//!     Scanning ─► Sealing ─► Submitting ─► Importing ─► CatchingUp ─► Live
-//!         └──────────┴───────────┴─────────────┴────────────┴──────────┴──► Parked(reason)
+//! ```text
+//! Scanning ─► Sealing ─► Submitting ─► Importing ─► CatchingUp ─► Live
+//!     └──────────┴───────────┴─────────────┴────────────┴──────────┴──► Parked(reason)
+//! ```
 //!
 //! `run` performs an effect, learns an input from it, asks `step`, and commits the new state in
 //! the transaction that also holds whatever the effect has brought. After a crash it asks `resume`

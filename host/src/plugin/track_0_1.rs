@@ -12,7 +12,7 @@ wasmtime::component::bindgen!({
     additional_derives: [PartialEq, serde::Serialize],
 });
 
-use sluice::sink::{http, log, types};
+use self::sluice::sink::{http, log, types};
 
 /// The versions of `sluice:sink` that this track stands for.
 pub(super) const TRACK: (u64, u64) = (0, 1);

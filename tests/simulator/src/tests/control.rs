@@ -6,7 +6,7 @@ impl Account {
         let request = self
             .client
             .request(method.parse().unwrap(), url)
-            .json(&body);
+            .body(body.to_string());
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }

@@ -49,20 +49,34 @@ impl Account {
     }
 
     async fn post(&self, user: Value) -> reqwest::Result<Response> {
-        self.request("POST", "/users").json(&user).send().await
+        self.request("POST", "/users")
+            .body(user.to_string())
+            .send()
+            .await
     }
 
     /// Status and body.
     async fn answer(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let response = self.request(method, path).json(&body).send().await.unwrap();
+        let response = self
+            .request(method, path)
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
         let status = response.status().as_u16();
-        (status, response.json().await.unwrap())
+        (
+            status,
+            serde_json::from_slice(&response.bytes().await.unwrap()).unwrap(),
+        )
     }
 
     async fn submit(&self, form: Form) -> (StatusCode, Value) {
         let request = self.request("POST", "/import_jobs").multipart(form);
         let response = request.send().await.unwrap();
-        (response.status(), response.json().await.unwrap())
+        (
+            response.status(),
+            serde_json::from_slice(&response.bytes().await.unwrap()).unwrap(),
+        )
     }
 
     /// Submits the text as the users of an import and returns the job's id.
