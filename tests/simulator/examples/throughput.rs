@@ -63,7 +63,11 @@ async fn main() -> anyhow::Result<()> {
         let post = &post;
         async move {
             for n in (lane..upserts).step_by(IN_FLIGHT) {
-                let response = post("/users").body(user(n).to_string()).send().await?;
+                let response = post("/users")
+                    .header("Content-Type", "application/json")
+                    .body(user(n).to_string())
+                    .send()
+                    .await?;
                 response.error_for_status()?.bytes().await?;
             }
             anyhow::Ok(())

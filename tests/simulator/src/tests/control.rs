@@ -6,6 +6,7 @@ impl Account {
         let request = self
             .client
             .request(method.parse().unwrap(), url)
+            .header("Content-Type", "application/json")
             .body(body.to_string());
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())

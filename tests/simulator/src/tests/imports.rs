@@ -115,7 +115,10 @@ async fn what_is_no_import_is_answered_400() {
         let message = body["message"].as_str().unwrap();
         assert!(message.contains(words), "{message}");
     }
-    let response = account.request("POST", "/import_jobs").body("{}");
+    let response = account
+        .request("POST", "/import_jobs")
+        .header("Content-Type", "application/json")
+        .body("{}");
     assert_eq!(response.send().await.unwrap().status(), 400);
     assert!(account.sim.jobs().is_empty());
 }

@@ -50,6 +50,7 @@ impl Account {
 
     async fn post(&self, user: Value) -> reqwest::Result<Response> {
         self.request("POST", "/users")
+            .header("Content-Type", "application/json")
             .body(user.to_string())
             .send()
             .await
@@ -59,6 +60,7 @@ impl Account {
     async fn answer(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let response = self
             .request(method, path)
+            .header("Content-Type", "application/json")
             .body(body.to_string())
             .send()
             .await
