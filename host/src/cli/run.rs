@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use futures_util::future::join_all;
 use indicatif::MultiProgress;
 use sluice::deploy::{Demand, DeployError, deploy};
@@ -104,7 +104,8 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     }
     for (name, end) in ends {
         if let Ended::Failed(error) = end {
-            return Err(error).with_context(|| format!("export {name} has ended"));
+            // The error tells its cause itself; as a chain it would be told twice.
+            bail!("export {name} has ended: {error}");
         }
     }
     Ok(match reached {
