@@ -36,7 +36,7 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// The disk refused.
-    #[error("store {path}: {source}")]
+    #[error("store {path}: {source}{}", disk_hint(.source))]
     Disk {
         /// The file.
         path: PathBuf,
@@ -75,11 +75,19 @@ pub enum StoreError {
     },
 }
 
+fn disk_hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => FREE_SPACE,
+        _ => "",
+    }
+}
+
+/// What to do about a full disk.
+const FREE_SPACE: &str = "; free some space, then start again: nothing is lost";
+
 fn hint(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => {
-            "; free some space, then start again: nothing is lost"
-        }
+        Some(rusqlite::ErrorCode::DiskFull) => FREE_SPACE,
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
             "; the file is damaged and nothing was changed. Restore it from a backup, or move it away to start anew"
         }
