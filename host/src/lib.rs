@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod blocking;
 pub mod capability;
 pub mod config;
 pub mod deploy;

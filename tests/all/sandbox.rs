@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::{Result, ensure};
 use retention_science_simulator::{Config, Simulator};
-use sluice::store::{Counts, Store};
+use sluice::store::{Counts, QuarantineFilter, Store};
 
 use crate::process::{KEY_VARIABLE, Sluice, component};
 use crate::world::KEY;
@@ -71,7 +71,7 @@ async fn run(members: &[&str], changes: &[&str]) -> Result<Probed> {
         .await?;
     let store = Store::open_read_only(&folder.path().join(".sluice/test/probe"))?;
     let reasons = store
-        .quarantined(100)?
+        .quarantine(&QuarantineFilter::default(), None)?
         .into_iter()
         .map(|row| row.reason)
         .collect();

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use retention_science_simulator::{Config, Definition, Simulator};
 use serde_json::Value;
+use sluice::store::QuarantineFilter;
 use sluice_audience::{Audience, Expected, definitions, forbidden_fields, unexpected_fields};
 use tempfile::TempDir;
 
@@ -282,10 +283,10 @@ impl World {
     /// The quarantine: position and reason of each row.
     pub fn quarantine(&self) -> Result<Vec<(String, String)>> {
         let store = self.path(".sluice/test/everyone");
-        let rows = sluice::store::Store::open_read_only(&store)?.quarantined(10_000)?;
+        let rows = sluice::store::Store::open_read_only(&store)?
+            .quarantine(&QuarantineFilter::default(), None)?;
         Ok(rows
             .into_iter()
-            .rev()
             .map(|row| (row.position, row.reason))
             .collect())
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use sluice::store::QuarantineFilter;
 
 use super::exit::EXIT_CODES;
 
@@ -34,6 +35,18 @@ pub enum Command {
     Run(RunArgs),
     /// Show where each export is and how many rows came to which end.
     Status(StatusArgs),
+    /// Show what an export has done: rows by outcome, every import job, and a checksum that is the
+    /// same for two runs over the same data which came to the same ends.
+    Receipt(ReceiptArgs),
+    /// Look at the rows that could not be sent, send them once more, or drop them.
+    Quarantine {
+        #[command(subcommand)]
+        command: QuarantineCommand,
+    },
+    /// Let an export rest: changes are accepted, nothing is delivered.
+    Pause(ControlArgs),
+    /// Let an export go on that is paused or parked, without a restart.
+    Resume(ControlArgs),
     /// Look at plugins.
     Plugin {
         #[command(subcommand)]
@@ -121,6 +134,116 @@ pub struct StatusArgs {
     /// For programs.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ControlArgs {
+    /// The export, as `tenant/export`, or `export` if there is only one of that name.
+    pub export: String,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ReceiptArgs {
+    /// The export, as `tenant/export`, or `export` if there is only one of that name.
+    pub export: String,
+    #[command(flatten)]
+    pub place: Where,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// List entries, oldest first.
+    List(ListArgs),
+    /// Show one entry with everything that is kept of it.
+    Show(ShowArgs),
+    /// Send entries once more, by the way that every change goes. What a newer change of the same
+    /// member has overtaken is superseded.
+    Replay(SelectArgs),
+    /// Give entries up for good. They stay in the counts, as dropped.
+    Drop(SelectArgs),
+    /// Write entries to standard output, one JSON object a line.
+    Export(ListArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct FilterArgs {
+    /// The entry of this number. May be given several times.
+    #[arg(long = "id", value_name = "ID")]
+    pub ids: Vec<i64>,
+    /// Entries of this member.
+    #[arg(long)]
+    pub member: Option<String>,
+    /// Entries with this destination field at fault.
+    #[arg(long)]
+    pub field: Option<String>,
+    /// Entries whose reason has this text in it, in any case of letters.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Entries of this phase.
+    #[arg(long, value_parser = ["backfill", "live"])]
+    pub phase: Option<String>,
+}
+
+impl FilterArgs {
+    pub fn filter(&self) -> QuarantineFilter {
+        QuarantineFilter {
+            ids: self.ids.clone(),
+            member: self.member.clone(),
+            field: self.field.clone(),
+            reason: self.reason.clone(),
+            phase: self.phase.clone(),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// The export, as `tenant/export`, or `export` if there is only one of that name.
+    pub export: String,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    #[command(flatten)]
+    pub place: Where,
+    /// At most so many entries. `list` shows 50 if not told otherwise, `export` all.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// Show values as they are. They are personal data: mind where you paste them.
+    #[arg(long)]
+    pub reveal: bool,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// The export, as `tenant/export`, or `export` if there is only one of that name.
+    pub export: String,
+    /// The entry's number.
+    pub id: i64,
+    #[command(flatten)]
+    pub place: Where,
+    /// Show values as they are. They are personal data: mind where you paste them.
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SelectArgs {
+    /// The export, as `tenant/export`, or `export` if there is only one of that name.
+    pub export: String,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Every entry.
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 #[derive(Debug, Subcommand)]

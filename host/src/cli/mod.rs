@@ -2,14 +2,19 @@
 
 pub mod args;
 mod check;
+mod control;
 mod exit;
 mod inspect;
 mod logs;
+mod mask;
 mod preview;
 mod progress;
+mod quarantine;
+mod receipt;
 mod run;
 mod select;
 mod status;
+mod stores;
 
 pub use exit::Exit;
 
@@ -29,6 +34,10 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
         Command::Preview(args) => preview::preview(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Status(args) => status::status(&args),
+        Command::Receipt(args) => receipt::receipt(&args),
+        Command::Quarantine { command } => quarantine::quarantine(&command),
+        Command::Pause(args) => control::control(&args, sluice::store::Command::Pause),
+        Command::Resume(args) => control::control(&args, sluice::store::Command::Resume),
         Command::Plugin {
             command: PluginCommand::Inspect(args),
         } => inspect::inspect(args).await,

@@ -10,6 +10,7 @@ use sluice::plugin::{CallError, Engine, Grant, Limits};
 
 use super::args::PreviewArgs;
 use super::exit::Exit;
+use super::mask::{mask, shown};
 use super::{logs, select};
 
 pub async fn preview(args: PreviewArgs) -> anyhow::Result<Exit> {
@@ -177,60 +178,5 @@ fn show(request: &Request, verdict: Result<String, String>, file: Option<&File>,
 }
 
 fn body(bytes: &[u8], reveal: bool) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    if reveal {
-        return text.into_owned();
-    }
-    match serde_json::from_str::<serde_json::Value>(&text) {
-        Ok(mut json) => {
-            mask_json(&mut json);
-            json.to_string()
-        }
-        Err(_) => mask(&text),
-    }
-}
-
-/// Keeps names and shapes, hides values.
-fn mask_json(json: &mut serde_json::Value) {
-    match json {
-        serde_json::Value::String(text) => *text = mask(text),
-        serde_json::Value::Number(number) => *json = mask(&number.to_string()).into(),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(mask_json),
-        serde_json::Value::Object(object) => object.values_mut().for_each(mask_json),
-        serde_json::Value::Bool(_) => *json = "xxxx".into(),
-        serde_json::Value::Null => {}
-    }
-}
-
-/// Hides letters and digits, keeps the shape.
-fn mask(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            c if c.is_numeric() => '0',
-            c if c.is_ascii_punctuation() || c.is_whitespace() => c,
-            _ => 'x',
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mask_keeps_the_shape_and_no_letter_or_digit() {
-        assert_eq!(mask("Zoë, 12٣ <z@ü.de>\n🎈"), "xxx, 000 <x@x.xx>\nx");
-    }
-
-    #[test]
-    fn json_keeps_its_names() {
-        let shown = body(
-            br#"{"email":"a@b.c","n":{"credits":12,"vip":true,"none":null}}"#,
-            false,
-        );
-        assert_eq!(
-            shown,
-            r#"{"email":"x@x.x","n":{"credits":"00","vip":"xxxx","none":null}}"#
-        );
-    }
+    shown(&String::from_utf8_lossy(bytes), reveal)
 }

@@ -5,10 +5,11 @@ use serde::Serialize;
 use sluice::config::ExportConfig;
 use sluice::deploy::directory;
 use sluice::export::State;
-use sluice::store::{Counts, PhaseCounts, Store, StoreError};
+use sluice::store::{ExportReceipt, PhaseCounts, Store, StoreError};
 
 use super::args::{StatusArgs, Where};
 use super::exit::Exit;
+use super::stores::{grouped, time};
 use super::{logs, select};
 
 /// One export, for programs.
@@ -23,12 +24,16 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<State>,
     #[serde(flatten)]
-    counts: Counts,
-    adds_up: bool,
+    receipt: ExportReceipt,
+    /// Bytes of the changes that wait.
+    log_bytes: u64,
     /// Age of the oldest change that waits.
     lag_seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<LastError>,
+    /// When what stands in the way is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -71,18 +76,19 @@ fn report(place: &Where, export: &ExportConfig) -> Result<Report, StoreError> {
         phase: "not-started".to_owned(),
         since: None,
         state: None,
-        counts: Counts::default(),
-        adds_up: true,
+        receipt: ExportReceipt::default(),
+        log_bytes: 0,
         lag_seconds: 0,
         last_error: None,
+        next_try: None,
     };
     if !Store::exists(&directory) {
         return Ok(report);
     }
     let store = Store::open_read_only(&directory)?;
     let ledger = store.ledger()?;
-    report.counts = ledger.counts;
-    report.adds_up = ledger.counts.add_up();
+    report.receipt = store.receipt()?;
+    report.log_bytes = ledger.log_bytes;
     let now = jiff::Timestamp::now().as_millisecond();
     report.lag_seconds = ledger
         .oldest_pending_ms
@@ -91,18 +97,13 @@ fn report(place: &Where, export: &ExportConfig) -> Result<Report, StoreError> {
         recorded.state.phase().clone_into(&mut report.phase);
         report.since = Some(time(recorded.since_ms));
         report.state = Some(recorded.state);
+        report.next_try = recorded.next_try_ms.map(time);
         report.last_error = recorded.last_error.map(|(message, at)| LastError {
             message,
             at: time(at),
         });
     }
     Ok(report)
-}
-
-fn time(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms)
-        .map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-        .unwrap_or_default()
 }
 
 /// A table, and below it what needs a person.
@@ -123,8 +124,8 @@ pub fn print(reports: &[Report]) {
     ]);
     for report in reports {
         let phases = [
-            ("backfill", &report.counts.backfill),
-            ("live", &report.counts.live),
+            ("backfill", &report.receipt.counts.backfill),
+            ("live", &report.receipt.counts.live),
         ];
         for (index, (name, counts)) in phases.into_iter().enumerate() {
             let first = |text: &str| {
@@ -144,6 +145,7 @@ pub fn print(reports: &[Report]) {
                 delivered,
                 quarantined,
                 superseded,
+                dropped: _,
                 pending,
             } = *counts;
             let mut row = vec![first(&report.export), first(&report.phase), name.to_owned()];
@@ -171,12 +173,27 @@ pub fn print(reports: &[Report]) {
                 report.since.as_deref().unwrap_or("?")
             );
         } else if let Some(error) = &report.last_error {
+            match &report.next_try {
+                Some(next) => println!(
+                    "{}: in trouble since {}, tried again at {next}: {}",
+                    report.export, error.at, error.message
+                ),
+                None => println!(
+                    "{}: last error at {}: {}",
+                    report.export, error.at, error.message
+                ),
+            }
+        }
+        let dropped = report.receipt.counts.backfill.dropped + report.receipt.counts.live.dropped;
+        if dropped > 0 {
             println!(
-                "{}: last error at {}: {}",
-                report.export, error.at, error.message
+                "{}: {} of them were dropped from quarantine by hand",
+                report.export,
+                grouped(dropped)
             );
         }
-        let quarantined = report.counts.backfill.quarantined + report.counts.live.quarantined;
+        let quarantined =
+            report.receipt.counts.backfill.quarantined + report.receipt.counts.live.quarantined;
         if quarantined > 0 {
             let rows = if quarantined == 1 {
                 "row is"
@@ -184,30 +201,18 @@ pub fn print(reports: &[Report]) {
                 "rows are"
             };
             println!(
-                "{}: {} {rows} in quarantine, each with its reason (table `quarantine` of the store)",
+                "{}: {} {rows} in quarantine; `sluice quarantine list {}` shows why",
                 report.export,
-                grouped(quarantined)
+                grouped(quarantined),
+                report.export
             );
         }
     }
 }
 
-/// A number with its thousands apart.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
 impl Report {
     /// Whether rows of it are in quarantine.
     pub fn quarantined(&self) -> bool {
-        self.counts.backfill.quarantined + self.counts.live.quarantined > 0
+        self.receipt.counts.backfill.quarantined + self.receipt.counts.live.quarantined > 0
     }
 }

@@ -143,6 +143,9 @@ pub struct Tuning {
     pub staged_file_max_bytes: Option<u64>,
     /// Rows of a staged file, if below the plugin's own limit.
     pub staged_file_max_rows: Option<u64>,
+    /// How large the log of waiting changes may get before the source has to wait: room for
+    /// millions of changes, and no more of the disk than an operator expects one export to take.
+    pub log_max_mib: u64,
     /// Guest memory of one instance.
     pub memory_mib: u32,
     /// Guest CPU of one call.
@@ -156,6 +159,7 @@ impl Default for Tuning {
             import_timeout_minutes: 24 * 60,
             staged_file_max_bytes: None,
             staged_file_max_rows: None,
+            log_max_mib: 1024,
             memory_mib: 64,
             cpu_seconds: 5,
         }

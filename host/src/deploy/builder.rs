@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::capability::Http;
 use crate::capability::LogSink;
 use crate::capability::http::{
-    Credential, CredentialError, Endpoint, EndpointError, Gate, GateError, Policy, RouteError,
+    Account, Credential, CredentialError, Endpoint, EndpointError, Gate, GateError, Policy,
+    RouteError,
 };
 use crate::config::{ChangesFrom, Mapping, Tuning};
 use crate::export::{Export, ExportSpec};
@@ -149,8 +149,8 @@ impl Builder {
             Some(method) => Credential::render(method, &self.secrets)?,
             None => return Err(CredentialError::Template("none".to_owned()).into()),
         };
-        let quota = Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT));
-        let gate = Gate::new(policy, Arc::new(credential), quota)?;
+        let account = Arc::new(Account::new(credential, REQUESTS_IN_FLIGHT));
+        let gate = Gate::new(policy, account)?;
         let http = Http::Gate(Arc::new(gate));
         Ok(Export::start(self.spec, self.plugin, http, directory)?)
     }

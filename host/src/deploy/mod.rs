@@ -10,10 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use crate::capability::Http;
-use crate::capability::http::{Credential, Endpoint, Gate, Policy, Recorder};
+use crate::capability::http::{self, Endpoint, Gate, Policy, Recorder};
 use crate::config::{Authorization, Config, ExportConfig, Mistake, Mistakes, Tenant};
 use crate::export::{Export, ExportSpec};
 use crate::plugin::types::AuthMethod;
@@ -166,12 +164,11 @@ async fn load(
 }
 
 /// What the exports of one authorization share.
-struct Account {
+struct Prepared {
     plugin: Plugin,
     endpoint: Endpoint,
     /// `None` if nothing will be sent.
-    credential: Option<Arc<Credential>>,
-    quota: Arc<Semaphore>,
+    shared: Option<Arc<http::Account>>,
 }
 
 fn account(
@@ -180,7 +177,7 @@ fn account(
     plugin: Plugin,
     demand: Demand,
     mistakes: &mut Vec<Mistake>,
-) -> Option<Account> {
+) -> Option<Prepared> {
     let before = mistakes.len();
     let method = auth_method(tenant, authorization, &plugin, mistakes)?;
     let text = authorization
@@ -199,11 +196,13 @@ fn account(
     if mistakes.len() > before {
         return None;
     }
-    Some(Account {
+    Some(Prepared {
         plugin,
         endpoint: endpoint.ok()?,
-        credential: credential.map(Arc::new),
-        quota: Arc::new(Semaphore::new(authorization.requests_in_flight)),
+        shared: credential.map(|credential| {
+            let account = http::Account::new(credential, authorization.requests_in_flight);
+            Arc::new(account.with_renewal(secrets::renewal(authorization, &method)))
+        }),
     })
 }
 
@@ -254,7 +253,7 @@ fn sources(tenant: &Tenant, export: &ExportConfig, mistakes: &mut Vec<Mistake>) 
 async fn one(
     tenant: &Tenant,
     export: &ExportConfig,
-    account: &Account,
+    account: &Prepared,
     data: &Path,
 ) -> Result<Deployed, Vec<Mistake>> {
     let plugin = &account.plugin;
@@ -272,12 +271,12 @@ async fn one(
         &export.spec.options,
     )
     .map_err(|error| whole(error.to_string()))?;
-    let gate = match &account.credential {
+    let gate = match &account.shared {
         None => None,
-        Some(credential) => Some(Arc::new(
-            Gate::new(policy.clone(), credential.clone(), account.quota.clone())
-                .map_err(|error| whole(error.to_string()))?,
-        )),
+        Some(shared) => {
+            let gate = Gate::new(policy.clone(), shared.clone());
+            Some(Arc::new(gate.map_err(|error| whole(error.to_string()))?))
+        }
     };
     Ok(Deployed {
         directory: directory(data, export),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use crate::capability::http::Credential;
+use crate::capability::http::{Credential, Renewal};
 use crate::config::{Authorization, Mistake, Secret, Tenant, nearest};
 use crate::plugin::types::AuthMethod;
 
@@ -67,6 +67,20 @@ pub(super) fn credential(
             None
         }
     }
+}
+
+/// How to read the same secrets anew, for a destination that refuses the ones that are held.
+pub(super) fn renewal(authorization: &Authorization, method: &AuthMethod) -> Renewal {
+    let (secrets, method) = (authorization.secrets.clone(), method.clone());
+    Box::new(move || {
+        let mut values = BTreeMap::new();
+        for (name, secret) in &secrets {
+            let value = read(secret)
+                .map_err(|reason| format!("secret `{name}` cannot be read: {reason}"))?;
+            values.insert(name.clone(), value);
+        }
+        Credential::render(&method, &values).map_err(|error| error.to_string())
+    })
 }
 
 fn read(secret: &Secret) -> Result<Zeroizing<String>, String> {

@@ -4,26 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::context::{Commit, Context, Done, Halt};
-use super::machine::{Input, Reason, State};
-use super::now_ms;
+use super::machine::{Input, Reason};
+use super::refused::refused;
 use super::retry::POLLS;
+use crate::blocking::blocking;
 use crate::capability::StagedFile;
-use crate::plugin::CallError;
-use crate::plugin::flat::Kind;
-use crate::plugin::types::{File, ImportStatus, Report};
-use crate::store::{FileRow, Imported, Quarantined, Store};
+use crate::plugin::types::{File, ImportStatus};
+use crate::store::{FileRow, Imported, Store};
 
 pub(super) async fn seal(context: &Arc<Context>) -> Result<Done, Halt> {
+    let now = context.now_ms();
     let files = context
         .store
-        .run(|store| {
+        .run(move |store| {
             store.find_superseded()?;
             for file in store
                 .files()?
                 .iter()
                 .filter(|file| file.sealed_ms.is_none())
             {
-                store.seal(file, now_ms())?;
+                store.seal(file, now)?;
             }
             store.files()
         })
@@ -52,14 +52,11 @@ async fn file(context: &Context, number: u32) -> Result<FileRow, Halt> {
         })
 }
 
-pub(super) async fn submit(
-    context: &Arc<Context>,
-    number: u32,
-    crash: impl Fn(CallError) -> Halt,
-) -> Result<Done, Halt> {
+pub(super) async fn submit(context: &Arc<Context>, number: u32) -> Result<Done, Halt> {
     let row = file(context, number).await?;
     let path = context.store.staged_path(&row.name);
-    let found = tokio::fs::metadata(&path)
+    let staged = path.clone();
+    let found = blocking(move || std::fs::metadata(staged))
         .await
         .map(|metadata| metadata.len())
         .ok();
@@ -98,21 +95,15 @@ pub(super) async fn submit(
         created_at: created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         extra: vec![],
     };
-    let call = async {
-        let session = context.session(Some(staged)).await?;
-        session.submit(&file).await
-    };
     // A submission that is cut off is made again: the destination takes a file twice.
     let token = tokio::select! {
-        token = call => token.map_err(crash)?,
+        biased;
         () = context.stop.cancelled() => return Err(Halt::Stopped),
+        token = context.exporter.submit(staged, &file) => token?,
     };
     tracing::info!(export = %context.name, file = number, rows = row.rows, bytes = row.bytes, "import job started");
     Ok(Done {
-        input: Input::Submitted {
-            file: number,
-            now_ms: now_ms(),
-        },
+        input: Input::Submitted { file: number },
         commit: Commit::Submitted {
             file: number,
             token,
@@ -120,16 +111,9 @@ pub(super) async fn submit(
     })
 }
 
-pub(super) async fn poll(
-    context: &Arc<Context>,
-    number: u32,
-    state: &State,
-    attempt: u32,
-    crash: impl Fn(CallError) -> Halt,
-) -> Result<Done, Halt> {
-    if !context.pause(POLLS.look_ms(attempt, rand::random())).await {
-        return Err(Halt::Stopped);
-    }
+pub(super) async fn poll(context: &Arc<Context>, number: u32, looks: u32) -> Result<Done, Halt> {
+    let wait = POLLS.look_ms(looks, context.clock.dice());
+    context.pause(wait).await?;
     let row = file(context, number).await?;
     let Some(token) = row.token.clone() else {
         return Err(Reason::Fatal(format!(
@@ -137,15 +121,8 @@ pub(super) async fn poll(
         ))
         .into());
     };
-    let call = async { context.session(None).await?.poll(&token).await };
-    let status = tokio::select! {
-        status = call => status.map_err(crash)?,
-        () = context.stop.cancelled() => return Err(Halt::Stopped),
-    };
-    let nothing = |input| Done {
-        input,
-        commit: Commit::Nothing,
-    };
+    let call = context.exporter.poll(&token);
+    let status = context.unless_halted(call).await??;
     match status {
         ImportStatus::Pending(progress) => {
             let meters = &context.meters;
@@ -156,11 +133,13 @@ pub(super) async fn poll(
                 .import_total
                 .store(progress.total.unwrap_or(row.rows), Ordering::Relaxed);
             meters.say(&progress.message);
-            Ok(nothing(Input::Pending {
-                over_limit: over_limit(context, state),
+            let limit = context.spec.tuning.import_timeout_minutes;
+            Ok(Done::nothing(Input::Pending {
+                waited_ms: wait,
+                limit_ms: limit.saturating_mul(60_000),
             }))
         }
-        ImportStatus::Failed(report) => Ok(nothing(Input::ImportFailed(report.message))),
+        ImportStatus::Failed(report) => Ok(Done::nothing(Input::ImportFailed(report.message))),
         ImportStatus::Succeeded(report) => {
             tracing::info!(export = %context.name, file = number, rows = row.rows, "import job succeeded");
             let line_end = context
@@ -168,7 +147,7 @@ pub(super) async fn poll(
                 .run(|store| store.line())
                 .await?
                 .map_or(0, |(_, end)| end);
-            let refused = refused(&report, &row);
+            let refused = refused(context, &report, &row).await?;
             let unnamed = report
                 .refused
                 .unwrap_or(0)
@@ -187,39 +166,4 @@ pub(super) async fn poll(
             })
         }
     }
-}
-
-fn over_limit(context: &Context, state: &State) -> Option<String> {
-    let State::Importing { since_ms, .. } = state else {
-        return None;
-    };
-    let limit = context.spec.tuning.import_timeout_minutes;
-    let minutes = now_ms().saturating_sub(*since_ms) / 60_000;
-    (minutes >= limit as i64).then(|| {
-        format!(
-            "pending for {minutes} minutes; `import_timeout_minutes` allows {limit}. Look at the \
-             job in the destination; starting sluice again submits the file anew"
-        )
-    })
-}
-
-/// The rows that the destination named. The staged file stays, so that they can be found in it.
-fn refused(report: &Report, file: &FileRow) -> Vec<Quarantined> {
-    let mut rows: Vec<_> = report
-        .rows
-        .iter()
-        .filter(|row| row.row > 0 && row.row <= file.rows)
-        .collect();
-    rows.sort_by_key(|row| row.row);
-    rows.dedup_by_key(|row| row.row);
-    rows.into_iter()
-        .map(|row| Quarantined {
-            position: format!("{} row {}", file.name, row.row),
-            member: None,
-            kind: Some(Kind::Scan),
-            field: None,
-            reason: format!("the import job refused it: {}", row.reason),
-            payload: None,
-        })
-        .collect()
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::machine::{Input, Reason, State, Trouble};
+use super::clock::Clock;
+use super::exporter::Exporter;
+use super::isolate::is_crash;
+use super::machine::{Input, Passing, Reason, State, Trouble};
 use super::meters::Meters;
-use super::now_ms;
 use super::spec::ExportSpec;
-use crate::capability::{Http, LogSink, StagedFile};
-use crate::plugin::types::{Problem, Settings};
-use crate::plugin::{CallError, Grant, Plugin, Session};
+use crate::capability::http::Account;
+use crate::plugin::CallError;
+use crate::plugin::types::Problem;
 use crate::source::Projection;
 use crate::store::{Imported, ScanChunk, Store, StoreError, Together};
 
@@ -24,14 +26,17 @@ const POISON_IN_A_ROW: u32 = 20;
 pub(super) struct Context {
     pub spec: ExportSpec,
     pub name: String,
-    pub settings: Settings,
     pub projection: Arc<Projection>,
     pub together: Together,
-    pub plugin: Plugin,
-    pub http: Http,
+    pub exporter: Arc<dyn Exporter>,
+    /// What the exports of the authorization share.
+    pub account: Arc<Account>,
     pub store: Store,
+    pub clock: Clock,
     pub meters: Arc<Meters>,
     pub stop: CancellationToken,
+    /// Whether a command of an operator waits.
+    pub commands: watch::Sender<bool>,
     /// Changes whenever something was accepted, settled, or a phase began.
     pub activity: watch::Sender<u64>,
     /// Whether the changes source has nothing more for now.
@@ -45,13 +50,28 @@ pub(super) struct Done {
     pub commit: Commit,
 }
 
+impl Done {
+    /// An input that brings no data with it.
+    pub fn nothing(input: Input) -> Self {
+        Self {
+            input,
+            commit: Commit::Nothing,
+        }
+    }
+}
+
 /// What is committed beside the state.
 pub(super) enum Commit {
     Nothing,
     Scan(Box<ScanChunk>),
     Sealed,
-    Submitted { file: u32, token: String },
+    Submitted {
+        file: u32,
+        token: String,
+    },
     Imported(Box<Imported>),
+    /// An operator's command was obeyed.
+    Command(i64),
 }
 
 /// Why an effect has brought nothing.
@@ -60,6 +80,8 @@ pub(super) enum Halt {
     Store(StoreError),
     /// The host is stopping.
     Stopped,
+    /// An operator wants something.
+    Command,
 }
 
 impl From<StoreError> for Halt {
@@ -81,21 +103,10 @@ impl From<CallError> for Halt {
 }
 
 impl Context {
-    /// A fresh instance for one call.
-    pub async fn session(&self, staged: Option<StagedFile>) -> Result<Session, CallError> {
-        let grant = Grant {
-            http: self.http.clone(),
-            log: LogSink::new(&self.name),
-            staged,
-        };
-        self.plugin
-            .open(&self.settings, grant, self.spec.limits())
-            .await
-    }
-
     /// The plugin's name and version, for what is kept.
     pub fn by(&self) -> (&str, &str) {
-        (&self.plugin.manifest.name, &self.plugin.manifest.version)
+        let manifest = self.exporter.manifest();
+        (&manifest.name, &manifest.version)
     }
 
     /// Counts a row that the plugin failed on; an error once it is too many in a row.
@@ -110,18 +121,43 @@ impl Context {
         self.activity.send_modify(|n| *n = n.wrapping_add(1));
     }
 
-    /// Waits; `false` if the host is stopping meanwhile.
-    pub async fn pause(&self, ms: u64) -> bool {
+    /// Waits; an error if the host is stopping meanwhile, or an operator wants something.
+    pub async fn pause(&self, ms: u64) -> Result<(), Halt> {
         tokio::select! {
-            () = self.stop.cancelled() => false,
-            () = tokio::time::sleep(Duration::from_millis(ms)) => true,
+            biased;
+            halt = self.halt() => Err(halt),
+            () = tokio::time::sleep(Duration::from_millis(ms)) => Ok(()),
         }
+    }
+
+    /// Does something that may be given up at any moment; an error as for `pause`.
+    pub async fn unless_halted<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        tokio::select! {
+            biased;
+            halt = self.halt() => Err(halt),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Returns when the host is stopping or an operator wants something.
+    pub async fn halt(&self) -> Halt {
+        let mut commands = self.commands.subscribe();
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Halt::Stopped,
+            // The sender lives as long as `self`.
+            _ = commands.wait_for(|waiting| *waiting) => Halt::Command,
+        }
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
     }
 
     /// One transaction: what an effect has brought, and the state that it leads to.
     pub async fn commit(self: &Arc<Self>, commit: Commit, state: State) -> Result<(), StoreError> {
         let context = self.clone();
-        let now = now_ms();
+        let now = self.now_ms();
         self.store
             .run(move |store| match commit {
                 Commit::Nothing => store.record(&state, now),
@@ -129,25 +165,33 @@ impl Context {
                 Commit::Sealed => store.finish_scan(&state, now),
                 Commit::Submitted { file, token } => store.submitted(file, &token, &state, now),
                 Commit::Imported(job) => store.imported(&job, &state, context.by(), now),
+                Commit::Command(id) => store.obeyed(id, &state, now),
             })
             .await
     }
 
-    /// Remembers what stands in the way, for `status` and for whoever watches.
-    pub async fn note(&self, error: String) -> Result<(), StoreError> {
+    /// Remembers what stands in the way, for `status` and for whoever watches, and after how many
+    /// milliseconds it is tried again.
+    pub async fn note(&self, error: String, pause_ms: Option<u64>) -> Result<(), StoreError> {
         self.meters.say(&error);
+        let now = self.now_ms();
         self.store
-            .run(move |store| store.record_error(&error, now_ms()))
+            .run(move |store| {
+                let again = pause_ms.map(|pause| now.saturating_add_unsigned(pause));
+                store.record_error(&error, now, again)
+            })
             .await
     }
 }
 
 /// A call's error as a decision.
 pub(super) fn trouble(error: CallError) -> Trouble {
-    let passing = |message, retry_after_ms| Trouble::Passing {
+    let passing = |kind, message, retry_after_ms| Trouble::Passing {
+        kind,
         message,
         retry_after_ms,
     };
+    let crash = is_crash(&error);
     let message = error.to_string();
     match error {
         CallError::Problem(Problem::InvalidSettings(_)) => {
@@ -157,9 +201,10 @@ pub(super) fn trouble(error: CallError) -> Trouble {
             Trouble::Lasting(Reason::Unauthorized(message))
         }
         CallError::Problem(Problem::Throttled(throttle)) => {
-            passing(message, throttle.retry_after_ms)
+            passing(Passing::Throttled, message, throttle.retry_after_ms)
         }
         CallError::Problem(Problem::Fatal(message)) => Trouble::Lasting(Reason::Fatal(message)),
-        _ => passing(message, None),
+        _ if crash => passing(Passing::Crash, message, None),
+        _ => passing(Passing::Transient, message, None),
     }
 }

@@ -9,17 +9,20 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Clock;
 use super::context::Context;
+use super::exporter::{Exporter, Sandboxed};
+use super::ingest;
 use super::machine::{Reason, State};
 use super::meters::Meters;
 use super::run::drive;
 use super::spec::ExportSpec;
-use super::{ingest, now_ms};
 use crate::capability::Http;
+use crate::capability::http::Account;
 use crate::plugin::Plugin;
 use crate::plugin::flat::Kind;
 use crate::source::Unreadable;
-use crate::store::{Incoming, Ledger, Store, StoreError};
+use crate::store::{Incoming, LOOK_OUTSIDE, Ledger, Store, StoreError};
 
 /// Why an export does not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -131,17 +134,30 @@ impl Export {
         directory: &Path,
     ) -> Result<Self, StoreError> {
         let store = Store::open(directory)?;
+        let account = http.account();
+        let exporter = Arc::new(Sandboxed::new(&spec, plugin, http));
+        Ok(Self::work(spec, exporter, account, store, Clock::System))
+    }
+
+    pub(super) fn work(
+        spec: ExportSpec,
+        exporter: Arc<dyn Exporter>,
+        account: Arc<Account>,
+        store: Store,
+        clock: Clock,
+    ) -> Self {
         let changes = spec.changes.clone();
         let context = Arc::new(Context {
             name: spec.name(),
-            settings: spec.settings(),
             projection: Arc::new(spec.projection()),
             together: spec.together(),
-            plugin,
-            http,
+            exporter,
+            account,
             store,
+            clock,
             meters: Arc::default(),
             stop: CancellationToken::new(),
+            commands: watch::Sender::new(false),
             activity: watch::Sender::new(0),
             source_at_end: watch::Sender::new(changes.is_none()),
             poison: AtomicU32::new(0),
@@ -155,6 +171,7 @@ impl Export {
                 result
             })
         });
+        tokio::spawn(look_outside(context.clone()));
         let (ending, ended) = watch::channel(false);
         let work = context.clone();
         let driver = tokio::spawn(async move {
@@ -163,12 +180,12 @@ impl Export {
             ending.send_replace(true);
             result
         });
-        Ok(Self {
+        Self {
             context,
             driver,
             ingest,
             ended,
-        })
+        }
     }
 
     /// Its name: tenant and export.
@@ -195,7 +212,7 @@ impl Export {
     }
 
     /// Accepts changes: they are on disk when this returns. A newer change of a member takes the
-    /// place of one that still waits.
+    /// place of one that still waits. Waits itself while the log is as large as it may get.
     ///
     /// # Errors
     /// One of them is no change, or the store refused; then none was accepted.
@@ -217,10 +234,16 @@ impl Export {
             });
         }
         let context = self.context.clone();
+        if !ingest::room(&context).await? {
+            return Err(ExportError::Stopped {
+                export: context.name.clone(),
+            });
+        }
         self.context
             .store
             .run(move |store| {
-                store.append(&incoming, &context.together, None, context.by(), now_ms())
+                let now = context.now_ms();
+                store.append(&incoming, &context.together, None, context.by(), now)
             })
             .await?;
         self.context.bump();
@@ -305,9 +328,12 @@ impl Export {
                 return Err(ExportError::Stopped { export: export() });
             }
             tokio::select! {
+                biased;
+                changed = ended.changed() => if changed.is_err() {
+                    return Err(ExportError::Stopped { export: export() });
+                },
                 _ = activity.changed() => {}
                 _ = at_end.changed() => {}
-                _ = ended.changed() => {}
             }
         }
     }
@@ -339,6 +365,29 @@ impl Export {
     pub async fn stop(self) -> Ended {
         self.request_stop();
         self.ended().await
+    }
+}
+
+/// Notices what another process has written: commands, and rows to be sent again.
+async fn look_outside(context: Arc<Context>) {
+    let mut version = None;
+    loop {
+        let looked = context.store.run(|store| {
+            let version = store.outside_version()?;
+            Ok((version, !store.commands()?.is_empty()))
+        });
+        // A store that fails is noticed by whoever works with it.
+        if let Ok((found, waiting)) = looked.await
+            && version.replace(found) != Some(found)
+        {
+            context.commands.send_replace(waiting);
+            context.bump();
+        }
+        tokio::select! {
+            biased;
+            () = context.stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_OUTSIDE) => {}
+        }
     }
 }
 

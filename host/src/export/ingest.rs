@@ -1,15 +1,45 @@
 //! Accepting changes: from the first second on, whatever phase the export is in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::context::Context;
-use super::now_ms;
 use crate::config::ChangesFrom;
 use crate::source::ChangeSource;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// How long to wait before a source that cannot be read is tried again.
 const AGAIN_MS: u64 = 5_000;
+
+/// Waits while the log is full: then the source has to wait, and nothing is lost. `false` if the
+/// host stops meanwhile.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn room(context: &Context) -> Result<bool, StoreError> {
+    let limit = context.spec.tuning.log_max_mib << 20;
+    let mut activity = context.activity.subscribe();
+    let mut told = false;
+    loop {
+        activity.borrow_and_update();
+        if context.store.run(Store::log_bytes).await? < limit {
+            return Ok(true);
+        }
+        if !std::mem::replace(&mut told, true) {
+            let message = format!(
+                "the log is full ({} MiB, `log_max_mib`): the source waits until changes are delivered",
+                limit >> 20
+            );
+            tracing::warn!(export = %context.name, "{message}");
+            context.note(message, None).await?;
+        }
+        tokio::select! {
+            biased;
+            () = context.stop.cancelled() => return Ok(false),
+            _ = activity.changed() => {}
+        }
+    }
+}
 
 /// Reads the changes source until the host stops, or until it is closed.
 ///
@@ -28,7 +58,11 @@ pub(super) async fn ingest(context: Arc<Context>, from: ChangesFrom) -> Result<(
     let stream = source.stream();
     let format = context.spec.line_format();
     loop {
+        if !room(&context).await? {
+            return Ok(());
+        }
         let read = tokio::select! {
+            biased;
             () = context.stop.cancelled() => return Ok(()),
             read = source.read(accepted.as_deref(), &format) => read,
         };
@@ -36,9 +70,11 @@ pub(super) async fn ingest(context: Arc<Context>, from: ChangesFrom) -> Result<(
             Ok(changes) => changes,
             Err(error) => {
                 tracing::error!(export = %context.name, %error, "changes are not read");
-                context.note(error.to_string()).await?;
-                if !context.pause(AGAIN_MS).await {
-                    return Ok(());
+                context.note(error.to_string(), Some(AGAIN_MS)).await?;
+                tokio::select! {
+                    biased;
+                    () = context.stop.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(Duration::from_millis(AGAIN_MS)) => {}
                 }
                 continue;
             }
@@ -54,7 +90,7 @@ pub(super) async fn ingest(context: Arc<Context>, from: ChangesFrom) -> Result<(
                         &shared.together,
                         Some((stream, &position)),
                         shared.by(),
-                        now_ms(),
+                        shared.now_ms(),
                     )
                 })
                 .await?;
@@ -73,6 +109,7 @@ pub(super) async fn ingest(context: Arc<Context>, from: ChangesFrom) -> Result<(
         }
         if changes.at_end && matches!(from, ChangesFrom::File(_)) {
             tokio::select! {
+                biased;
                 () = context.stop.cancelled() => return Ok(()),
                 () = source.wait() => {}
             }

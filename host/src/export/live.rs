@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Commit, Context, Done, Halt, trouble};
+use super::clock::Clock;
+use super::context::{Context, Done, Halt, trouble};
 use super::isolate::{Piece, isolate};
 use super::machine::{Input, Reason, Trouble};
-use super::now_ms;
-use super::retry::{CALLS, RETRY_AFTER_CAP_MS};
+use super::retry::{CALLS, RETRY_AFTER_CAP_MS, policy};
 use crate::plugin::CallError;
 use crate::plugin::flat::Rows;
 use crate::plugin::types::Delivery;
@@ -24,6 +24,14 @@ const DELIVER_ROWS: u32 = 100;
 /// How long a stopping host waits for batches that are under way. What is cut off is sent again.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// Why delivery came to its end.
+enum End {
+    /// Something to tell the machine.
+    Input(Input),
+    /// The host is stopping, or an operator wants something.
+    Halt(Halt),
+}
+
 /// Delivers until something stands in the way, or all up to `until` is done.
 pub(super) async fn deliver(context: &Arc<Context>, until: Option<i64>) -> Result<Done, Halt> {
     let halt = context.stop.child_token();
@@ -31,42 +39,40 @@ pub(super) async fn deliver(context: &Arc<Context>, until: Option<i64>) -> Resul
     for lane in 0..context.spec.tuning.lanes {
         lanes.spawn(run_lane(context.clone(), lane, halt.clone()));
     }
+    let mut refused = context.account.refused();
     let ended = tokio::select! {
-        done = caught_up(context, until) => done.map(|()| Some(Input::CaughtUp)),
+        biased;
+        halted = context.halt() => Ok(End::Halt(halted)),
+        // Another export of the authorization has heard it; the machine hears it from `perform`.
+        _ = refused.wait_for(Option::is_some) => Ok(End::Halt(Halt::Command)),
         Some(ended) = lanes.join_next() => ended_lane(ended),
-        () = context.stop.cancelled() => Ok(None),
+        done = caught_up(context, until) => done.map(|()| End::Input(Input::CaughtUp)),
     };
     halt.cancel();
     let drained = tokio::time::timeout(DRAIN, async {
-        let mut first = ended;
+        let mut first = ended?;
         while let Some(ended) = lanes.join_next().await {
-            match (&first, ended_lane(ended)) {
-                // What a second lane says counts only if the first had nothing to say.
-                (Ok(None | Some(Input::CaughtUp)), Ok(Some(input))) => first = Ok(Some(input)),
-                (Ok(_), Err(error)) => first = Err(error),
-                _ => {}
+            // What a second lane says counts only if the first had nothing to say.
+            if let (End::Halt(_) | End::Input(Input::CaughtUp), End::Input(input)) =
+                (&first, ended_lane(ended)?)
+            {
+                first = End::Input(input);
             }
         }
-        first
+        Ok::<_, StoreError>(first)
     });
-    let ended = match drained.await {
-        Ok(ended) => ended?,
-        Err(_) => None,
-    };
-    match ended {
-        Some(input) => Ok(Done {
-            input,
-            commit: Commit::Nothing,
-        }),
-        None => Err(Halt::Stopped),
+    match drained.await.unwrap_or(Ok(End::Halt(Halt::Stopped)))? {
+        End::Input(input) => Ok(Done::nothing(input)),
+        End::Halt(halt) => Err(halt),
     }
 }
 
 type LaneEnd = Result<Option<Reason>, StoreError>;
 
-fn ended_lane(ended: Result<LaneEnd, tokio::task::JoinError>) -> Result<Option<Input>, StoreError> {
+fn ended_lane(ended: Result<LaneEnd, tokio::task::JoinError>) -> Result<End, StoreError> {
     match ended {
-        Ok(Ok(reason)) => Ok(reason.map(|reason| Input::Trouble(Trouble::Lasting(reason)))),
+        Ok(Ok(Some(reason))) => Ok(End::Input(Input::Trouble(Trouble::Lasting(reason)))),
+        Ok(Ok(None)) => Ok(End::Halt(Halt::Stopped)),
         Ok(Err(error)) => Err(error),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
@@ -92,7 +98,7 @@ async fn caught_up(context: &Context, until: Option<i64>) -> Result<(), StoreErr
 /// One lane: one batch at a time, in order; ends when asked to, or with what needs a person.
 async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> LaneEnd {
     let lanes = context.spec.tuning.lanes;
-    let limit = match context.plugin.manifest.limits.deliver_rows {
+    let limit = match context.exporter.manifest().limits.deliver_rows {
         0 => DELIVER_ROWS,
         rows => rows,
     };
@@ -101,17 +107,22 @@ async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> 
     let mut attempt = 0;
     while !halt.is_cancelled() {
         activity.borrow_and_update();
+        let now = context.now_ms();
         let taken = context
             .store
-            .run(move |store| store.take(lane, lanes, limit, now_ms(), horizon))
+            .run(move |store| store.take(lane, lanes, limit, now, horizon))
             .await?;
         if taken.is_empty() {
+            if lane == 0 {
+                context.store.run(Store::trim).await?;
+            }
             let due = context
                 .store
                 .run(move |store| store.next_due_ms(lane, lanes))
                 .await?;
-            let wait = due.map_or(i64::MAX, |due| (due - now_ms()).max(1)) as u64;
+            let wait = due.map_or(i64::MAX, |due| (due - context.now_ms()).max(1)) as u64;
             tokio::select! {
+                biased;
                 () = halt.cancelled() => {}
                 _ = activity.changed() => {}
                 () = tokio::time::sleep(Duration::from_millis(wait.min(CALLS.cap_ms))) => {}
@@ -124,14 +135,17 @@ async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> 
             None => attempt = 0,
             Some(Trouble::Lasting(reason)) => return Ok(Some(reason)),
             Some(Trouble::Passing {
+                kind,
                 message,
                 retry_after_ms,
             }) => {
                 tracing::warn!(export = %context.name, lane, attempt, %message, "delivery will be tried again");
-                context.note(message).await?;
-                let pause = CALLS.pause_ms(attempt, rand::random(), retry_after_ms);
+                let pause = policy(kind).pause;
+                let pause = pause.pause_ms(attempt, context.clock.dice(), retry_after_ms);
+                context.note(message, Some(pause)).await?;
                 attempt += 1;
                 tokio::select! {
+                    biased;
                     () = halt.cancelled() => {}
                     () = tokio::time::sleep(Duration::from_millis(pause)) => {}
                 }
@@ -155,7 +169,7 @@ async fn settle(
     let shared = context.clone();
     context
         .store
-        .run(move |store| store.settle(&outcomes, shared.by(), now_ms()))
+        .run(move |store| store.settle(&outcomes, shared.by(), shared.now_ms()))
         .await?;
     context
         .meters
@@ -197,7 +211,7 @@ async fn deliver_batch(
     let isolated = isolate(rows.len(), |range| {
         let rows = rows.slice(range, columns);
         let context = context.clone();
-        async move { context.session(None).await?.deliver(&rows).await }
+        async move { context.exporter.deliver(&rows).await }
     })
     .await;
     let mut hindrance = None;
@@ -206,7 +220,7 @@ async fn deliver_batch(
         match piece {
             Piece::Answer(delivery) => {
                 context.poison.store(0, Ordering::Relaxed);
-                let why = sort(delivery, range.len(), pending, &mut settled);
+                let why = sort(&context.clock, delivery, range.len(), pending, &mut settled);
                 hindrance = hindrance.or(why);
             }
             Piece::Poison(error) => {
@@ -236,6 +250,7 @@ async fn deliver_batch(
 /// Sorts the rows of one answer into outcomes. Rows to retry are put off one by one where others
 /// got through; where none did, the whole lane waits, and so does one that was told to.
 fn sort(
+    clock: &Clock,
     delivery: Delivery,
     rows: usize,
     pending: impl Fn(usize) -> Pending,
@@ -259,7 +274,7 @@ fn sort(
         _ if retry.is_empty() => None,
         why => why,
     };
-    let now = now_ms();
+    let now = clock.now_ms();
     for row in 0..rows {
         let pending = pending(row);
         let outcome = if let Some(rejection) = rejected.remove(&row) {
@@ -270,7 +285,7 @@ fn sort(
         } else if !retry.contains(&row) {
             Outcome::Delivered
         } else if hindrance.is_none() {
-            let pause = CALLS.pause_ms(pending.attempt, rand::random(), None);
+            let pause = CALLS.pause_ms(pending.attempt, clock.dice(), None);
             Outcome::Retry {
                 not_before_ms: now + pause as i64,
             }

@@ -30,8 +30,10 @@ pub enum State {
     Importing {
         /// The files whose jobs have not ended.
         waiting: Vec<u32>,
-        /// Since when, in milliseconds since 1970.
-        since_ms: i64,
+        /// For how long they were waited for, in milliseconds. Only time in which somebody really
+        /// waited counts: so neither a clock that jumps nor a night without sluice makes a job
+        /// overdue.
+        waited_ms: u64,
     },
     /// Sending the changes that waited for the import.
     CatchingUp {
@@ -67,6 +69,8 @@ pub enum Reason {
     PluginFails(String),
     /// A source cannot be read on.
     Source(String),
+    /// An operator said so.
+    Paused(String),
 }
 
 impl std::fmt::Display for Reason {
@@ -79,6 +83,7 @@ impl std::fmt::Display for Reason {
             Self::Fatal(m) => ("the destination cannot be worked with", m),
             Self::PluginFails(m) => ("the plugin fails on every row", m),
             Self::Source(m) => ("a source cannot be read", m),
+            Self::Paused(m) => ("paused", m),
         };
         write!(f, "{what}: {message}")
     }
@@ -125,13 +130,13 @@ pub enum Input {
     Submitted {
         /// Which file.
         file: u32,
-        /// When.
-        now_ms: i64,
     },
     /// An import job is not done.
     Pending {
-        /// How long it may still take, by the export's limit; `None` if that is over.
-        over_limit: Option<String>,
+        /// How long it was waited for since it was last asked about, in milliseconds.
+        waited_ms: u64,
+        /// How long it may be waited for in all.
+        limit_ms: u64,
     },
     /// An import job has succeeded.
     Imported {
@@ -144,6 +149,12 @@ pub enum Input {
     ImportFailed(String),
     /// All changes up to a place in the line are done.
     CaughtUp,
+    /// The destination accepts the credential.
+    Accepted,
+    /// An operator wants it to rest.
+    Pause,
+    /// An operator wants it to go on.
+    Resume,
     /// Something stands in the way.
     Trouble(Trouble),
 }
@@ -153,6 +164,8 @@ pub enum Input {
 pub enum Trouble {
     /// It goes away by itself: the same again, after a pause.
     Passing {
+        /// Of which kind, which says how long the pause is.
+        kind: Passing,
         /// What happened.
         message: String,
         /// How long the destination asked to wait.
@@ -160,6 +173,17 @@ pub enum Trouble {
     },
     /// It needs a person.
     Lasting(Reason),
+}
+
+/// Kinds of trouble that goes away by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// The destination asks for patience.
+    Throttled,
+    /// No answer, or a server error.
+    Transient,
+    /// The plugin itself failed in a call that concerns no single row.
+    Crash,
 }
 
 /// What is to be done next.
@@ -180,17 +204,25 @@ pub enum Effect {
     },
     /// The same as before, after a pause that grows.
     Again {
+        /// Which kind of pause.
+        kind: Passing,
         /// How long the destination asked to wait.
         retry_after_ms: Option<u32>,
     },
+    /// Read the credential anew, and ask whether it is accepted now; in between, pauses that grow.
+    Recheck,
     /// Nothing, until a person has done something.
     Rest,
 }
 
 /// What to do in a state that was found on disk. Starting again is a person's word to try again,
-/// so a parked export goes on where it was.
+/// so a parked export goes on where it was, unless it was that person who paused it.
 pub fn resume(state: State) -> (State, Effect) {
     let state = match state {
+        State::Parked {
+            reason: Reason::Paused(_),
+            ..
+        } => state,
         State::Parked { reason, from } => unpark(reason, *from),
         state => state,
     };
@@ -201,12 +233,19 @@ pub fn resume(state: State) -> (State, Effect) {
 /// A failed job is not asked about again: its file is submitted anew.
 fn unpark(reason: Reason, from: State) -> State {
     match (reason, from) {
-        (Reason::ImportFailed(_) | Reason::ImportTimeout(_), State::Importing { waiting, .. }) => {
+        (
+            Reason::ImportFailed(_) | Reason::ImportTimeout(_),
+            State::Importing { mut waiting, .. },
+        ) => {
+            // The one that is asked about is the first.
+            let others = waiting.split_off(1);
             State::Submitting {
                 submitting: waiting,
-                waiting: vec![],
+                waiting: others,
             }
         }
+        // Paused while it was parked.
+        (_, State::Parked { reason, from }) => unpark(reason, *from),
         (_, from) => from,
     }
 }
@@ -222,6 +261,10 @@ fn effect(state: &State) -> Effect {
             until: Some(*until),
         },
         State::Live => Effect::Deliver { until: None },
+        State::Parked {
+            reason: Reason::Unauthorized(_),
+            ..
+        } => Effect::Recheck,
         State::Parked { .. } => Effect::Rest,
     }
 }
@@ -229,9 +272,49 @@ fn effect(state: &State) -> Effect {
 /// The next state and what to do in it. An input that does not fit the state changes nothing.
 pub fn step(state: State, input: Input) -> (State, Effect) {
     let next = match (state, input) {
-        (state, Input::Trouble(Trouble::Passing { retry_after_ms, .. })) => {
-            return (state, Effect::Again { retry_after_ms });
+        (
+            state @ State::Parked {
+                reason: Reason::Unauthorized(_),
+                ..
+            },
+            Input::Trouble(Trouble::Passing { .. }),
+        ) => state,
+        (
+            state,
+            Input::Trouble(Trouble::Passing {
+                kind,
+                retry_after_ms,
+                ..
+            }),
+        ) => {
+            return (
+                state,
+                Effect::Again {
+                    kind,
+                    retry_after_ms,
+                },
+            );
         }
+        // What a person has paused, only a person lets go on.
+        (
+            state @ State::Parked {
+                reason: Reason::Paused(_),
+                ..
+            },
+            Input::Trouble(Trouble::Lasting(_)) | Input::Accepted | Input::Pause,
+        ) => state,
+        (state, Input::Pause) => State::Parked {
+            reason: Reason::Paused("by `sluice pause`; `sluice resume` lets it go on".to_owned()),
+            from: Box::new(state),
+        },
+        (State::Parked { reason, from }, Input::Resume) => unpark(reason, *from),
+        (
+            State::Parked {
+                reason: Reason::Unauthorized(_),
+                from,
+            },
+            Input::Accepted,
+        ) => *from,
         (state, Input::Trouble(Trouble::Lasting(reason))) => park(state, reason),
         (State::Scanning, Input::Scanned { end: true }) => State::Sealing,
         (State::Sealing, Input::Sealed { files }) if files.is_empty() => {
@@ -246,14 +329,14 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
                 mut submitting,
                 mut waiting,
             },
-            Input::Submitted { file, now_ms },
+            Input::Submitted { file },
         ) if submitting.contains(&file) => {
             submitting.retain(|&other| other != file);
             waiting.push(file);
             if submitting.is_empty() {
                 State::Importing {
                     waiting,
-                    since_ms: now_ms,
+                    waited_ms: 0,
                 }
             } else {
                 State::Submitting {
@@ -263,15 +346,27 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
             }
         }
         (
-            state @ State::Importing { .. },
-            Input::Pending {
-                over_limit: Some(message),
+            State::Importing {
+                waiting,
+                waited_ms: before,
             },
-        ) => park(state, Reason::ImportTimeout(message)),
+            Input::Pending {
+                waited_ms,
+                limit_ms,
+            },
+        ) => {
+            let waited_ms = before.saturating_add(waited_ms);
+            let state = State::Importing { waiting, waited_ms };
+            if waited_ms < limit_ms {
+                state
+            } else {
+                park(state, Reason::ImportTimeout(overdue(waited_ms, limit_ms)))
+            }
+        }
         (
             State::Importing {
                 mut waiting,
-                since_ms,
+                waited_ms,
             },
             Input::Imported { file, line_end },
         ) => {
@@ -279,7 +374,7 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
             if waiting.is_empty() {
                 State::CatchingUp { until: line_end }
             } else {
-                State::Importing { waiting, since_ms }
+                State::Importing { waiting, waited_ms }
             }
         }
         (state @ State::Importing { .. }, Input::ImportFailed(message)) => {
@@ -290,6 +385,15 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
     };
     let effect = effect(&next);
     (next, effect)
+}
+
+fn overdue(waited_ms: u64, limit_ms: u64) -> String {
+    format!(
+        "pending for {} minutes; `import_timeout_minutes` allows {}. Look at the job in the \
+         destination; `sluice resume`, or starting again, submits the file anew",
+        waited_ms / 60_000,
+        limit_ms / 60_000
+    )
 }
 
 fn park(state: State, reason: Reason) -> State {

@@ -10,7 +10,7 @@ fn submitting(submitting: &[u32], waiting: &[u32]) -> State {
 fn importing(waiting: &[u32]) -> State {
     State::Importing {
         waiting: waiting.to_vec(),
-        since_ms: 7,
+        waited_ms: 0,
     }
 }
 
@@ -26,17 +26,20 @@ fn goes_from_the_scan_to_live_over_several_files() {
             Effect::Submit(1),
         ),
         (
-            Input::Submitted { file: 1, now_ms: 5 },
+            Input::Submitted { file: 1 },
             submitting(&[2], &[1]),
             Effect::Submit(2),
         ),
         (
-            Input::Submitted { file: 2, now_ms: 7 },
+            Input::Submitted { file: 2 },
             importing(&[1, 2]),
             Effect::Poll(1),
         ),
         (
-            Input::Pending { over_limit: None },
+            Input::Pending {
+                waited_ms: 0,
+                limit_ms: 1,
+            },
             importing(&[1, 2]),
             Effect::Poll(1),
         ),
@@ -88,6 +91,7 @@ fn passing_trouble_changes_nothing_and_is_tried_again() {
         State::Live,
     ] {
         let trouble = Trouble::Passing {
+            kind: Passing::Throttled,
             message: String::new(),
             retry_after_ms: Some(9),
         };
@@ -97,6 +101,7 @@ fn passing_trouble_changes_nothing_and_is_tried_again() {
             (
                 state,
                 Effect::Again {
+                    kind: Passing::Throttled,
                     retry_after_ms: Some(9)
                 }
             )
@@ -112,7 +117,7 @@ fn lasting_trouble_parks_and_a_restart_goes_on_where_it_was() {
         importing(&[1]),
         State::Live,
     ] {
-        let reason = Reason::Unauthorized(String::new());
+        let reason = Reason::Fatal(String::new());
         let (parked, effect) = step(
             state.clone(),
             Input::Trouble(Trouble::Lasting(reason.clone())),
@@ -130,7 +135,7 @@ fn lasting_trouble_parks_and_a_restart_goes_on_where_it_was() {
 }
 
 #[test]
-fn parks_when_the_import_fails_and_submits_anew_what_had_not_ended() {
+fn parks_when_the_import_fails_and_submits_only_that_file_anew() {
     let (parked, _) = step(importing(&[2, 3]), Input::ImportFailed("no".to_owned()));
     assert!(matches!(
         &parked,
@@ -139,16 +144,57 @@ fn parks_when_the_import_fails_and_submits_anew_what_had_not_ended() {
             ..
         }
     ));
-    assert_eq!(
-        resume(parked),
-        (submitting(&[2, 3], &[]), Effect::Submit(2))
-    );
+    let anew = (submitting(&[2], &[3]), Effect::Submit(2));
+    assert_eq!(resume(parked.clone()), anew);
+    assert_eq!(step(parked, Input::Resume), anew, "without a restart, too");
 }
 
 #[test]
-fn parks_when_the_import_takes_too_long() {
-    let over_limit = Some("a day".to_owned());
-    let (parked, _) = step(importing(&[1]), Input::Pending { over_limit });
+fn a_refused_credential_is_asked_about_until_it_is_accepted() {
+    let state = submitting(&[2], &[1]);
+    let refused = Input::Trouble(Trouble::Lasting(Reason::Unauthorized("401".to_owned())));
+    let (parked, effect) = step(state.clone(), refused.clone());
+    assert_eq!(effect, Effect::Recheck);
+    let passing = Input::Trouble(Trouble::Passing {
+        kind: Passing::Transient,
+        message: String::new(),
+        retry_after_ms: None,
+    });
+    for still in [refused, passing] {
+        assert_eq!(
+            step(parked.clone(), still),
+            (parked.clone(), Effect::Recheck)
+        );
+    }
+    assert_eq!(step(parked, Input::Accepted), (state, Effect::Submit(2)));
+}
+
+#[test]
+fn what_a_person_has_paused_rests_until_a_person_lets_it_go_on() {
+    for state in [State::Scanning, submitting(&[2], &[1]), State::Live] {
+        let (paused, effect) = step(state.clone(), Input::Pause);
+        assert_eq!(effect, Effect::Rest);
+        assert_eq!(resume(paused.clone()), (paused.clone(), Effect::Rest));
+        let lasting = Input::Trouble(Trouble::Lasting(Reason::Fatal(String::new())));
+        for other in [Input::Accepted, Input::Pause, lasting] {
+            assert_eq!(step(paused.clone(), other).0, paused);
+        }
+        assert_eq!(step(paused, Input::Resume).0, state);
+    }
+    let (failed, _) = step(importing(&[2]), Input::ImportFailed("no".to_owned()));
+    let (paused, _) = step(failed, Input::Pause);
+    assert_eq!(step(paused, Input::Resume).0, submitting(&[2], &[]));
+}
+
+#[test]
+fn parks_when_an_import_was_really_waited_for_too_long() {
+    let pending = |waited_ms| Input::Pending {
+        waited_ms,
+        limit_ms: 100,
+    };
+    let (state, effect) = step(importing(&[1]), pending(60));
+    assert_eq!(effect, Effect::Poll(1));
+    let (parked, _) = step(state, pending(40));
     assert!(matches!(
         parked,
         State::Parked {
@@ -184,10 +230,7 @@ fn an_answer_that_comes_late_or_twice_changes_nothing() {
                 line_end: 1,
             },
         ),
-        (
-            submitting(&[2], &[1]),
-            Input::Submitted { file: 1, now_ms: 1 },
-        ),
+        (submitting(&[2], &[1]), Input::Submitted { file: 1 }),
         (State::Scanning, Input::CaughtUp),
     ] {
         assert_eq!(step(state.clone(), input).0, state);

@@ -5,13 +5,16 @@
 //! a plugin fails on.
 
 mod backfill;
+mod clock;
 mod context;
+mod exporter;
 mod handle;
 mod ingest;
 mod isolate;
 mod live;
 mod machine;
 mod meters;
+mod refused;
 mod retry;
 mod run;
 mod scan;
@@ -22,7 +25,5 @@ pub use machine::{Reason, State};
 pub use meters::{Meters, Snapshot};
 pub use spec::ExportSpec;
 
-/// Milliseconds since 1970, as the store keeps times.
-pub(crate) fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}
+#[cfg(test)]
+pub(crate) mod simulation;

@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use super::context::{Commit, Context, Done, Halt, trouble};
-use super::isolate::is_crash;
 use super::machine::{Effect, Input, Reason, State, Trouble, resume, step};
-use super::retry::CALLS;
+use super::retry::{CHECKS, policy, weigh};
 use super::{backfill, live, scan};
-use crate::plugin::CallError;
-use crate::store::StoreError;
-
-/// How often a plugin may fail in a call that concerns no single row before the export parks.
-const CRASHES: u32 = 5;
+use crate::blocking::blocking;
+use crate::store::{Command, Store, StoreError};
 
 /// Works on an export until the host stops.
 ///
@@ -22,47 +18,58 @@ pub(super) async fn drive(context: Arc<Context>) -> Result<(), StoreError> {
     let first = State::first(context.spec.members.is_some());
     let was_parked = matches!(recorded, Some(ref r) if matches!(r.state, State::Parked { .. }));
     let (mut state, mut effect) = resume(recorded.map_or(first, |recorded| recorded.state));
-    if was_parked {
+    if was_parked && !matches!(state, State::Parked { .. }) {
         tracing::info!(export = %context.name, phase = state.phase(), "was parked; trying again");
     }
     context.commit(Commit::Nothing, state.clone()).await?;
-    if let Some(trouble) = check(&context).await {
-        (state, effect) = settle(
-            &context,
-            state,
-            Done {
-                input: Input::Trouble(trouble),
-                commit: Commit::Nothing,
-            },
-        )
-        .await?;
+    context.store.run(Store::sweep).await?;
+    if !matches!(state, State::Parked { .. })
+        && let Some(trouble) = check(&context).await
+    {
+        (state, effect) = settle(&context, state, Done::nothing(Input::Trouble(trouble))).await?;
     }
-    let mut attempt = 0;
+    // How often the effect was tried, and how often it was asked about without an answer yet.
+    let (mut attempt, mut looks) = (0, 0);
     loop {
         context.meters.set_state(&state);
         context.bump();
-        let done = match perform(&context, &effect, &state, attempt).await {
+        let done = match perform(&context, &effect, attempt, looks).await {
             Ok(done) => done,
             Err(Halt::Stopped) => return Ok(()),
             Err(Halt::Store(error)) => return Err(error),
-            Err(Halt::Trouble(trouble)) => Done {
-                input: Input::Trouble(trouble),
-                commit: Commit::Nothing,
+            Err(Halt::Command) => match command(&context).await? {
+                Some(done) => done,
+                None => continue,
             },
+            Err(Halt::Trouble(trouble)) => Done::nothing(Input::Trouble(weigh(trouble, attempt))),
         };
         let waiting = matches!(done.input, Input::Pending { .. });
+        let message = match &done.input {
+            Input::Trouble(Trouble::Passing { message, .. }) => message.clone(),
+            _ => String::new(),
+        };
         let (next, wanted) = settle(&context, state, done).await?;
         state = next;
         match wanted {
-            Effect::Again { retry_after_ms } => {
-                let pause = CALLS.pause_ms(attempt, rand::random(), retry_after_ms);
+            Effect::Again {
+                kind,
+                retry_after_ms,
+            } => {
+                let pause = policy(kind).pause;
+                let pause = pause.pause_ms(attempt, context.clock.dice(), retry_after_ms);
+                tracing::warn!(export = %context.name, phase = state.phase(), attempt, %message, "trying again");
+                context.note(message, Some(pause)).await?;
                 attempt += 1;
-                if !context.pause(pause).await {
-                    return Ok(());
+                match context.pause(pause).await {
+                    Ok(()) | Err(Halt::Command) => {}
+                    Err(_) => return Ok(()),
                 }
             }
             wanted => {
-                attempt = if waiting { attempt + 1 } else { 0 };
+                // A question whether the credential is accepted now is the same effect again.
+                let again = wanted == Effect::Recheck && effect == Effect::Recheck;
+                attempt = if again { attempt + 1 } else { 0 };
+                looks = if waiting { looks + 1 } else { 0 };
                 effect = wanted;
             }
         }
@@ -72,11 +79,7 @@ pub(super) async fn drive(context: Arc<Context>) -> Result<(), StoreError> {
 /// Asks whether the credential is accepted before any work is done. A destination that is down is
 /// no reason not to scan.
 async fn check(context: &Arc<Context>) -> Option<Trouble> {
-    let check = async { context.session(None).await?.check().await };
-    let checked = tokio::select! {
-        checked = check => checked,
-        () = context.stop.cancelled() => return None,
-    };
+    let checked = context.unless_halted(context.exporter.check()).await.ok()?;
     match checked.map_err(trouble) {
         Ok(()) => None,
         Err(Trouble::Passing { message, .. }) => {
@@ -93,52 +96,96 @@ async fn settle(
     state: State,
     done: Done,
 ) -> Result<(State, Effect), StoreError> {
-    let before = state.phase();
-    let message = match &done.input {
-        Input::Trouble(Trouble::Passing { message, .. }) => Some(message.clone()),
-        _ => None,
-    };
+    let before = state.clone();
     let (next, effect) = step(state, done.input);
     context.commit(done.commit, next.clone()).await?;
     let export = &context.name;
-    if let Some(message) = message {
-        tracing::warn!(%export, phase = next.phase(), %message, "trying again");
-        context.note(message).await?;
-    }
-    if next.phase() != before {
-        if let State::Parked { reason, .. } = &next {
-            tracing::error!(%export, was = before, %reason, "parked; everything is kept");
-            context.note(reason.to_string()).await?;
-        } else {
-            tracing::info!(%export, from = before, to = next.phase(), "phase");
-            context.meters.say("");
+    if let State::Parked { reason, .. } = &next {
+        if before == next {
+            return Ok((next, effect));
         }
+        match reason {
+            Reason::Paused(_) => tracing::info!(%export, was = before.phase(), %reason, "parked"),
+            _ => {
+                tracing::error!(%export, was = before.phase(), %reason, "parked; everything is kept");
+            }
+        }
+        if let Reason::Unauthorized(message) = reason {
+            context.account.refuse(Some(message.clone()));
+        }
+        context.note(reason.to_string(), None).await?;
+    } else if next.phase() != before.phase() {
+        tracing::info!(%export, from = before.phase(), to = next.phase(), "phase");
+        context.meters.say("");
     }
     Ok((next, effect))
+}
+
+/// The oldest command that waits. It is taken away in the transaction that obeys it.
+async fn command(context: &Arc<Context>) -> Result<Option<Done>, StoreError> {
+    let waiting = context.store.run(Store::commands).await?;
+    context.commands.send_replace(waiting.len() > 1);
+    Ok(waiting.into_iter().next().map(|(id, command)| Done {
+        input: match command {
+            Command::Pause => Input::Pause,
+            Command::Resume => Input::Resume,
+        },
+        commit: Commit::Command(id),
+    }))
 }
 
 async fn perform(
     context: &Arc<Context>,
     effect: &Effect,
-    state: &State,
     attempt: u32,
+    looks: u32,
 ) -> Result<Done, Halt> {
     if context.stop.is_cancelled() {
         return Err(Halt::Stopped);
     }
-    let crash = |error: CallError| match is_crash(&error) && attempt + 1 >= CRASHES {
-        true => Halt::from(Reason::PluginFails(error.to_string())),
-        false => Halt::from(error),
-    };
+    if *context.commands.borrow() {
+        return Err(Halt::Command);
+    }
+    let refused = context.account.refused().borrow().clone();
+    if let Some(message) = refused
+        && !matches!(effect, Effect::Rest | Effect::Recheck)
+    {
+        return Err(Reason::Unauthorized(message).into());
+    }
     match effect {
         Effect::Scan => scan::scan(context).await,
         Effect::Seal => backfill::seal(context).await,
-        Effect::Submit(file) => backfill::submit(context, *file, crash).await,
-        Effect::Poll(file) => backfill::poll(context, *file, state, attempt, crash).await,
+        Effect::Submit(file) => backfill::submit(context, *file).await,
+        Effect::Poll(file) => backfill::poll(context, *file, looks).await,
         Effect::Deliver { until } => live::deliver(context, *until).await,
-        Effect::Rest | Effect::Again { .. } => {
-            context.stop.cancelled().await;
-            Err(Halt::Stopped)
+        Effect::Recheck => recheck(context, attempt).await,
+        Effect::Rest | Effect::Again { .. } => Err(context.halt().await),
+    }
+}
+
+/// Asks whether a refused credential is accepted now: at once if it has changed where the operator
+/// keeps it or another export was accepted, else after a pause.
+async fn recheck(context: &Arc<Context>, attempt: u32) -> Result<Done, Halt> {
+    let account = context.account.clone();
+    let renewed = blocking(move || account.renew()).await;
+    if !matches!(renewed, Ok(true)) {
+        let mut refused = context.account.refused();
+        let another = refused.wait_for(Option::is_none);
+        let pause = context.pause(CHECKS.look_ms(attempt, context.clock.dice()));
+        tokio::select! {
+            biased;
+            paused = pause => paused?,
+            _ = another => {}
+        }
+        let account = context.account.clone();
+        if let Err(error) = blocking(move || account.renew()).await {
+            let error = format!("{error}; the old one is used");
+            context.note(error, None).await?;
         }
     }
+    let checked = context.unless_halted(context.exporter.check()).await?;
+    checked?;
+    context.account.refuse(None);
+    tracing::info!(export = %context.name, "the credential is accepted again");
+    Ok(Done::nothing(Input::Accepted))
 }

@@ -3,25 +3,28 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::context::{Commit, Context, Done, Halt};
 use super::isolate::{Piece, isolate};
 use super::machine::{Input, Reason};
+use crate::blocking::blocking;
 use crate::plugin::flat::Kind;
 use crate::plugin::types::Staged;
 use crate::source::ScannedBatch;
-use crate::store::{Appender, FileEnd, Identity, Quarantined, ScanChunk, StagedRow, StoreError};
+use crate::store::{
+    Appender, Digest, FileEnd, Identity, Quarantined, RefusedRow, ScanChunk, StagedRow, StoreError,
+};
 
 /// Lines between two durable positions of a scan: one sync of the file and one of the database
 /// for all of them, and a few megabytes of memory however large the audience is.
-const CHUNK_LINES: u64 = 10_000;
+const CHUNK_LINES: u64 = if cfg!(test) { 5 } else { 10_000 };
 
 /// Rows of a `stage` call if the plugin leaves it to the host.
 const STAGE_ROWS: u32 = 1_000;
 
 pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
-    let manifest = &context.plugin.manifest;
+    let manifest = context.exporter.manifest();
     let (max_bytes, max_rows) = context.spec.file_limits(manifest);
     let stage_rows = match manifest.limits.stage_rows {
         0 => STAGE_ROWS,
@@ -31,9 +34,7 @@ pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
     let members = context.spec.scan().ok_or_else(|| {
         Reason::Source("this export was scanning, but has no `members` any more".to_owned())
     })?;
-    let settings = context
-        .spec
-        .scan_settings(&context.plugin.inspection.sha256);
+    let settings = context.spec.scan_settings(context.exporter.component());
     if context
         .store
         .run(move |store| store.scan_under(&settings))
@@ -46,13 +47,10 @@ pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
         .run(|store| Ok((store.position("members")?, store.files()?)))
         .await?;
     let projection = context.projection.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        members.read(position.as_deref(), &projection, CHUNK_LINES, batch_rows)
-    });
-    let read = match read.await {
-        Ok(read) => read.map_err(|error| Reason::Source(error.to_string()))?,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    };
+    let read =
+        blocking(move || members.read(position.as_deref(), &projection, CHUNK_LINES, batch_rows))
+            .await
+            .map_err(|error| Reason::Source(error.to_string()))?;
     let end = files.last().map_or(
         FileEnd {
             number: 1,
@@ -82,7 +80,13 @@ pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
         writer.stage(Arc::new(batch)).await?;
     }
     let mut chunk = writer.finish().await?;
-    chunk.quarantined.extend(read.bad);
+    chunk
+        .refused
+        .extend(read.bad.into_iter().map(|kept| RefusedRow {
+            kept,
+            member: None,
+            line: 0,
+        }));
     let meters = &context.meters;
     meters.scan_bytes.store(read.progress.0, Ordering::Relaxed);
     meters.scan_total.store(read.progress.1, Ordering::Relaxed);
@@ -141,7 +145,7 @@ impl Writer<'_> {
                 offset.max(1)
             };
             let context = self.context.clone();
-            async move { context.session(None).await?.stage(&rows, offset).await }
+            async move { context.exporter.stage(&rows, offset).await }
         })
         .await;
         let mut settled = 0;
@@ -193,6 +197,7 @@ impl Writer<'_> {
             ..
         } = self.appender.end;
         let first = self.chunk.rows.len();
+        let mut sum = Digest::default();
         let mut of_row = vec![None; rows.len()];
         let mut start = staged.start;
         let mut rejected = vec![false; rows.len()];
@@ -202,11 +207,15 @@ impl Writer<'_> {
         for (index, &end) in staged.ends.iter().enumerate() {
             if !rejected[index] {
                 of_row[index] = Some(self.chunk.rows.len());
+                let member = identity("member:", &batch.members[rows.start + index]);
+                let bytes = &staged.bytes[start as usize..end as usize];
+                sum = sum.plus(row_digest(&member, bytes));
                 self.chunk.rows.push(StagedRow {
                     file,
                     start: base + u64::from(start),
                     end: base + u64::from(end),
-                    identities: vec![identity("member:", &batch.members[rows.start + index])],
+                    identities: vec![member],
+                    line: batch.lines[rows.start + index],
                 });
             }
             start = end;
@@ -221,6 +230,8 @@ impl Writer<'_> {
             }
             begin = end as usize;
         }
+        let of_file = self.chunk.digests.entry(file).or_default();
+        *of_file = of_file.plus(sum);
         let added = (self.chunk.rows.len() - first) as u64;
         self.appender.append(&staged.bytes, added)?;
         for rejection in &staged.rejected {
@@ -236,13 +247,20 @@ impl Writer<'_> {
     }
 
     fn refuse(&mut self, batch: &ScannedBatch, row: usize, field: Option<String>, reason: String) {
-        self.chunk.quarantined.push(Quarantined {
-            position: format!("{}:{}", self.source, batch.lines[row]),
-            member: Some(batch.members[row].clone()),
-            kind: Some(Kind::Scan),
-            field,
-            reason,
-            payload: Some(self.context.projection.describe(&batch.rows, row)),
+        let payload = self.context.projection.describe(&batch.rows, row);
+        let member = identity("member:", &batch.members[row]);
+        self.chunk.refused.push(RefusedRow {
+            member: Some(member),
+            line: batch.lines[row],
+            kept: Quarantined {
+                position: format!("{}:{}", self.source, batch.lines[row]),
+                member: Some(batch.members[row].clone()),
+                kind: Some(Kind::Scan),
+                field,
+                reason,
+                digest: row_digest(&member, payload.as_bytes()),
+                payload: Some(payload),
+            },
         });
     }
 
@@ -271,11 +289,16 @@ impl Writer<'_> {
 }
 
 /// Half of a SHA-256 over the kind and the text of an identity.
-fn identity(kind: &str, text: &str) -> Identity {
+pub(super) fn identity(kind: &str, text: &str) -> Identity {
     let mut hash = Sha256::new();
     hash.update(kind);
     hash.update(text);
     let mut identity = Identity::default();
     identity.copy_from_slice(&hash.finalize()[..16]);
     identity
+}
+
+/// What a row of the backfill adds to the checksum.
+pub(super) fn row_digest(member: &Identity, text: &[u8]) -> Digest {
+    Digest::of(&[b"row", member, text])
 }

@@ -66,7 +66,7 @@ impl ExportSpec {
     }
 
     /// The sources that share a destination.
-    pub(crate) fn together(&self) -> Together {
+    pub fn together(&self) -> Together {
         let mut groups = BTreeMap::<&str, Vec<String>>::new();
         for field in &self.fields {
             groups

@@ -142,6 +142,12 @@ impl Rows {
         })
     }
 
+    /// What happened to a row's member.
+    #[cfg(test)]
+    pub(crate) fn kind(&self, row: usize) -> Kind {
+        Kind::from_code(self.0.changes[row])
+    }
+
     /// As the contract wants it: rows of `columns` cells.
     pub(super) fn batch(&self, columns: usize) -> &Batch {
         debug_assert_eq!(self.0.ends.len(), self.0.changes.len() * columns);

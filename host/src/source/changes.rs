@@ -16,12 +16,13 @@ use super::SourceError;
 use super::lines::{LINE_LIMIT_BYTES, Line, LineReader};
 use super::members::too_long;
 use super::project::{Projection, Unreadable, unreadable};
+use crate::blocking::blocking;
 use crate::config::{ChangesFrom, StdinResume};
 use crate::plugin::flat::Kind;
-use crate::store::{Incoming, Quarantined};
+use crate::store::{Digest, Incoming, Quarantined};
 
 /// Lines that are accepted in one transaction: one sync for all of them.
-const CHUNK_LINES: usize = 1000;
+const CHUNK_LINES: usize = if cfg!(test) { 3 } else { 1000 };
 
 /// How often a file that grows is looked at. A person does not notice it, and a disk neither.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -78,13 +79,7 @@ impl ChangeSource {
             Self::File(path) => {
                 let (path, accepted, line) =
                     (path.clone(), accepted.map(str::to_owned), line.clone());
-                let read = tokio::task::spawn_blocking(move || {
-                    read_file(path, accepted.as_deref(), &line)
-                });
-                match read.await {
-                    Ok(read) => read,
-                    Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-                }
+                blocking(move || read_file(path, accepted.as_deref(), &line)).await
             }
             Self::Stdin(stdin) => Ok(stdin.read(line).await),
         }
@@ -171,6 +166,7 @@ fn bad(line: &[u8], position: &str, error: &Unreadable) -> Incoming {
         field: None,
         reason: format!("the line {error}"),
         payload: Some(String::from_utf8_lossy(line).into_owned()),
+        digest: Digest::of(&[b"line", line]),
     })
 }
 

@@ -6,7 +6,7 @@ use super::lines::{LINE_LIMIT_BYTES, Line, LineReader};
 use super::project::Projection;
 use super::{SourceError, Unreadable};
 use crate::plugin::flat::{Kind, Rows};
-use crate::store::Quarantined;
+use crate::store::{Digest, Quarantined};
 
 /// Bytes of cells in one batch: what crosses into a component at once, however wide the rows.
 const BATCH_BYTES: usize = 1 << 20;
@@ -98,6 +98,7 @@ impl Members {
                     field: None,
                     reason: format!("the line {error}"),
                     payload: Some(String::from_utf8_lossy(&buffer).into_owned()),
+                    digest: Digest::of(&[b"line", &buffer]),
                 });
             }
             if batch.rows.len() >= batch_rows || batch.rows.text_bytes() >= BATCH_BYTES {

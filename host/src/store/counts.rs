@@ -16,6 +16,8 @@ pub struct PhaseCounts {
     pub quarantined: u64,
     /// Made void by a newer row or change of the same member.
     pub superseded: u64,
+    /// Taken out of quarantine and given up by a person; nothing else ever drops a row.
+    pub dropped: u64,
     /// None of these yet.
     pub pending: u64,
 }
@@ -23,7 +25,8 @@ pub struct PhaseCounts {
 impl PhaseCounts {
     /// Whether every received row is accounted for.
     pub fn add_up(&self) -> bool {
-        self.received == self.delivered + self.quarantined + self.superseded + self.pending
+        let ended = self.delivered + self.quarantined + self.superseded + self.dropped;
+        self.received == ended + self.pending
     }
 }
 
@@ -50,6 +53,8 @@ pub struct Ledger {
     pub counts: Counts,
     /// When the oldest waiting change was received, in milliseconds since 1970.
     pub oldest_pending_ms: Option<i64>,
+    /// Bytes of the changes that wait.
+    pub log_bytes: u64,
 }
 
 pub(super) const BACKFILL: &str = "backfill";
@@ -73,6 +78,18 @@ pub(super) fn add(
     .map(drop)
 }
 
+/// Takes from one count.
+pub(super) fn take(
+    tx: &Transaction<'_>,
+    phase: &str,
+    outcome: &str,
+    n: u64,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE counts SET n = n - ?3 WHERE phase = ?1 AND outcome = ?2")?
+        .execute((phase, outcome, n))
+        .map(drop)
+}
+
 impl Store {
     /// The counts as they are now, in one snapshot.
     ///
@@ -88,7 +105,7 @@ impl Store {
     }
 }
 
-fn ledger(db: &Connection) -> rusqlite::Result<Ledger> {
+pub(super) fn ledger(db: &Connection) -> rusqlite::Result<Ledger> {
     let mut counts = Counts::default();
     let mut statement = db.prepare_cached("SELECT phase, outcome, n FROM counts")?;
     let mut rows = statement.query([])?;
@@ -103,6 +120,7 @@ fn ledger(db: &Connection) -> rusqlite::Result<Ledger> {
             "received" => phase.received = n,
             "delivered" => phase.delivered = n,
             "quarantined" => phase.quarantined = n,
+            "dropped" => phase.dropped = n,
             _ => phase.superseded = n,
         }
     }
@@ -113,12 +131,14 @@ fn ledger(db: &Connection) -> rusqlite::Result<Ledger> {
     let staged = one("SELECT coalesce(sum(rows), 0) FROM files WHERE outcome IS NULL")?;
     // Until a file is sealed, the rows cut out of it still count among its rows.
     let cut = one("SELECT count(*) FROM cuts JOIN files ON number = file WHERE sealed_ms IS NULL")?;
-    counts.backfill.pending = staged - cut;
-    counts.live.pending = one("SELECT coalesce(sum(changes), 0) FROM changes")?;
+    let again = one("SELECT coalesce(sum(of_backfill), 0) FROM changes")?;
+    counts.backfill.pending = staged - cut + again;
+    counts.live.pending = one("SELECT coalesce(sum(changes - of_backfill), 0) FROM changes")?;
     let oldest_pending_ms = db
         .prepare_cached("SELECT min(received_ms) FROM changes")?
         .query_row([], |row| row.get(0))?;
     Ok(Ledger {
+        log_bytes: one("SELECT bytes FROM log_size")?,
         counts,
         oldest_pending_ms,
     })

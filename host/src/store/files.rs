@@ -4,11 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use rusqlite::Row;
+use rusqlite::{Row, Transaction};
 
+use super::digest::{Digest, Sum};
 use super::quarantine::Quarantined;
 use super::scan::FileEnd;
-use super::{Store, StoreError, counts, quarantine, state};
+use super::{Store, StoreError, counts, digest, quarantine, state};
 use crate::export::State;
 
 /// One staged file as the database knows it.
@@ -70,7 +71,10 @@ impl Appender {
     /// # Errors
     /// The disk's.
     pub fn sync(&self) -> Result<(), StoreError> {
-        self.file.sync_data().map_err(|source| self.error(source))
+        self.file.sync_data().map_err(|source| self.error(source))?;
+        #[cfg(test)]
+        crate::export::simulation::synced(&self.path, self.end.bytes);
+        Ok(())
     }
 
     fn error(&self, source: std::io::Error) -> StoreError {
@@ -193,26 +197,24 @@ impl Store {
         to.into_inner()
             .map_err(std::io::IntoInnerError::into_error)?
             .sync_all()?;
+        #[cfg(test)]
+        crate::export::simulation::synced(path, written);
         File::open(self.inner.directory.join("staged"))?.sync_all()?;
         Ok(written)
     }
 
-    /// The scan is over and every file is sealed: forgets what only a scan needs.
+    /// The scan is over and every file is sealed.
     ///
     /// # Errors
     /// The database's.
     pub fn finish_scan(&self, state: &State, now_ms: i64) -> Result<(), StoreError> {
         self.write(|tx| {
-            tx.execute_batch("DELETE FROM identities; DELETE FROM cuts;")?;
+            tx.execute("UPDATE files SET outcome = 'empty' WHERE rows = 0", [])?;
+            forget_scan(tx)?;
             state::record(tx, state, now_ms)
         })?;
-        self.read(|db| {
-            // Each step of the pragma frees one page; it is done when it answers no more rows.
-            let mut vacuum = db.prepare("PRAGMA incremental_vacuum")?;
-            let mut rows = vacuum.query([])?;
-            while rows.next()?.is_some() {}
-            Ok(())
-        })
+        self.sweep()?;
+        self.trim()
     }
 
     /// Records a file's import job together with the state that it leads to.
@@ -228,7 +230,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(|tx| {
             tx.execute(
-                "UPDATE files SET token = ?2, submitted_ms = ?3 WHERE number = ?1",
+                "UPDATE files SET token = ?2, submitted_ms = ?3, submissions = submissions + 1
+                 WHERE number = ?1",
                 (number, token, now_ms),
             )?;
             state::record(tx, state, now_ms)
@@ -236,7 +239,7 @@ impl Store {
     }
 
     /// An import job has succeeded: counts its rows, records the state that it leads to, and
-    /// removes the file, unless the destination refused some of its rows.
+    /// removes the file.
     ///
     /// # Errors
     /// The database's.
@@ -256,18 +259,48 @@ impl Store {
         let named = refused.len() as u64;
         let unnamed = (*unnamed).min(file.rows.saturating_sub(named));
         self.write(|tx| {
-            tx.execute(
-                "UPDATE files SET outcome = 'succeeded', message = ?2 WHERE number = ?1",
-                (file.number, message),
+            let delivered = file.rows.saturating_sub(named + unnamed);
+            let taken: Digest = tx.query_row(
+                "UPDATE files SET outcome = 'succeeded', message = ?2, ended_ms = ?3,
+                     delivered = ?4, refused = ?5
+                 WHERE number = ?1 RETURNING digest",
+                (file.number, message, now_ms, delivered, named + unnamed),
+                |row| row.get(0),
             )?;
             quarantine::put(tx, counts::BACKFILL, refused, plugin, now_ms)?;
-            counts::add(tx, counts::BACKFILL, "quarantined", unnamed)?;
-            let delivered = file.rows.saturating_sub(named + unnamed);
+            quarantine::put_unnamed(tx, file, unnamed, plugin, now_ms)?;
+            let refused = refused
+                .iter()
+                .fold(Digest::default(), |sum, row| sum.plus(row.digest));
+            let taken = taken.minus(refused);
+            digest::change(tx, Sum::Settled, |sum| sum.plus(taken))?;
             counts::add(tx, counts::BACKFILL, "delivered", delivered)?;
+            forget_scan(tx)?;
             state::record(tx, state, now_ms)
         })?;
-        if named + unnamed == 0 {
-            self.remove_staged(&file.name);
+        self.remove_staged(&file.name);
+        self.trim()
+    }
+
+    /// Removes what a crash has left in the folder of staged files: files that no scan and no
+    /// import job needs any more.
+    ///
+    /// # Errors
+    /// The database's. A file that cannot be removed only takes up space.
+    pub fn sweep(&self) -> Result<(), StoreError> {
+        let needed: Vec<String> = self.read(|db| {
+            db.prepare("SELECT name FROM files WHERE outcome IS NULL")?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        })?;
+        let Ok(entries) = std::fs::read_dir(self.inner.directory.join("staged")) else {
+            return Ok(());
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !needed.contains(&name) {
+                self.remove_staged(&name);
+            }
         }
         Ok(())
     }
@@ -279,6 +312,17 @@ impl Store {
             tracing::warn!(path = %path.display(), %error, "cannot remove a staged file that is done with");
         }
     }
+}
+
+/// Once the last import job has ended, nobody asks which row of a file is whose.
+fn forget_scan(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    let waiting = tx
+        .prepare_cached("SELECT 1 FROM files WHERE outcome IS NULL AND rows > 0")?
+        .exists([])?;
+    if !waiting {
+        tx.execute_batch("DELETE FROM identities; DELETE FROM cuts;")?;
+    }
+    Ok(())
 }
 
 fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {

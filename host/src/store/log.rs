@@ -1,10 +1,12 @@
 //! The log of changes that wait for delivery: append, take, settle.
 
-use rusqlite::Transaction;
-use sha2::{Digest, Sha256};
+use rusqlite::{Row, Transaction, params};
+use sha2::{Digest as _, Sha256};
 
+use super::digest::{Digest, Sum};
+use super::merge::{Said, Together};
 use super::quarantine::Quarantined;
-use super::{Store, StoreError, counts, quarantine, scan};
+use super::{Store, StoreError, counts, digest, quarantine, scan, state};
 use crate::plugin::flat::Kind;
 use crate::source::Payload;
 
@@ -48,65 +50,79 @@ pub struct Pending {
     /// How often delivery was tried.
     pub attempt: u32,
     version: i64,
+    merged: Merged,
+}
+
+/// What went into one row of the log, which may be several changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Merged {
+    /// How many changes.
     changes: u64,
+    /// How many of them are rows of the backfill that are sent once more.
+    of_backfill: u64,
+    /// The sum of their digests.
+    all: Digest,
+    /// The digest of the newest.
+    newest: Digest,
+    /// The newest one's number in quarantine, if all of them come from there.
+    replay: Option<i64>,
 }
 
-/// Attributes that make up one value at the destination, like the parts of a name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Together(Vec<Vec<String>>);
-
-impl Together {
-    /// The groups: source names that are mapped to one destination.
-    pub fn new(groups: Vec<Vec<String>>) -> Self {
-        Self(groups)
+impl Merged {
+    fn new(newest: Digest) -> Self {
+        Self {
+            changes: 1,
+            all: newest,
+            newest,
+            ..Self::default()
+        }
     }
 
-    /// What both changes come to if the newer one may be laid over the older one, attribute by
-    /// attribute, and lead to the same as if both were sent; else they are sent one after the
-    /// other. An exit says something of its own. A blank may mean "leave it alone" to a
-    /// destination, and then an older value that it covers up would never arrive. And parts of one
-    /// value from two changes make a value that nobody ever said.
-    fn merge(&self, older: &Said, newer: &Said) -> Option<Said> {
-        let names = |payload: &Payload, name: &String| payload.contains_key(name);
-        let covers = newer.payload.iter().all(|(name, value)| {
-            let older = older.payload.get(name);
-            !blank(value.get()) || older.is_none_or(|older| blank(older.get()))
-        });
-        let says_all = older.payload.keys().all(|name| names(&newer.payload, name));
-        let fits = match (older.kind, newer.kind) {
-            (Kind::Exit, Kind::Exit) => self.whole(older, newer, false),
-            (_, Kind::Exit) => false,
-            (Kind::Enter, Kind::Update) => self.whole(older, newer, true),
-            (older_kind, newer_kind) if older_kind == newer_kind => self.whole(older, newer, false),
-            _ => says_all,
-        };
-        let kind = match (older.kind, newer.kind) {
-            (Kind::Enter, Kind::Update) => Kind::Enter,
-            (_, kind) => kind,
-        };
-        (covers && fits).then(|| {
-            let mut payload = older.payload.clone();
-            payload.extend(newer.payload.clone());
-            Said { kind, payload }
-        })
+    /// With a newer one laid over it.
+    fn and(self, newer: Self) -> Self {
+        Self {
+            changes: self.changes + newer.changes,
+            of_backfill: self.of_backfill + newer.of_backfill,
+            all: self.all.plus(newer.all),
+            newest: newer.newest,
+            replay: self.replay.and(newer.replay),
+        }
     }
 
-    /// Whether the newer change says all or nothing of each group: all that the older one said, or
-    /// all that there is.
-    fn whole(&self, older: &Said, newer: &Said, all: bool) -> bool {
-        self.0.iter().all(|group| {
-            !group.iter().any(|name| newer.payload.contains_key(name))
-                || group.iter().all(|name| {
-                    newer.payload.contains_key(name) || !(all || older.payload.contains_key(name))
-                })
-        })
+    /// Without the older part, which has come to its end.
+    fn without(self, done: Self) -> Self {
+        Self {
+            changes: self.changes - done.changes,
+            of_backfill: self.of_backfill - done.of_backfill,
+            all: self.all.minus(done.all),
+            ..self
+        }
+    }
+
+    /// The phase that the newest one counts for.
+    fn phase(&self) -> &'static str {
+        if self.changes > self.of_backfill {
+            counts::LIVE
+        } else {
+            counts::BACKFILL
+        }
     }
 }
 
-/// What one change says, or several that were merged.
-struct Said {
-    kind: Kind,
-    payload: Payload,
+/// The columns of `Merged`, in its order.
+const MERGED: &str = "changes, of_backfill, digest, newest, replay";
+
+impl Merged {
+    /// Reads them from the row's columns `from..`.
+    fn read(row: &Row<'_>, from: usize) -> rusqlite::Result<Self> {
+        Ok(Self {
+            changes: row.get(from)?,
+            of_backfill: row.get(from + 1)?,
+            all: row.get(from + 2)?,
+            newest: row.get(from + 3)?,
+            replay: row.get(from + 4)?,
+        })
+    }
 }
 
 /// What became of a change that was taken.
@@ -160,7 +176,8 @@ impl Store {
                             payload,
                             position,
                         };
-                        append_one(tx, &change, together, now_ms)?;
+                        let merged = Merged::new(change.digest());
+                        append_one(tx, &change, merged, together, now_ms)?;
                     }
                     Incoming::Bad(row) => {
                         let row = std::slice::from_ref(row);
@@ -190,14 +207,14 @@ impl Store {
         horizon_ms: i64,
     ) -> Result<Vec<Pending>, StoreError> {
         self.read(|db| {
-            db.prepare_cached(
-                "SELECT seq, member, kind, payload, position, attempt, version, changes
+            db.prepare_cached(&format!(
+                "SELECT seq, member, kind, payload, position, attempt, version, {MERGED}
                  FROM changes AS this
                  WHERE bucket % ?2 = ?1 AND (not_before_ms <= ?4 OR not_before_ms > ?4 + ?5)
                      AND NOT EXISTS (SELECT 1 FROM changes AS older
                                      WHERE older.member = this.member AND older.seq < this.seq)
                  ORDER BY seq LIMIT ?3",
-            )?
+            ))?
             .query_map((lane, lanes, limit, now_ms, horizon_ms), |row| {
                 Ok(Pending {
                     seq: row.get(0)?,
@@ -207,7 +224,7 @@ impl Store {
                     position: row.get(4)?,
                     attempt: row.get(5)?,
                     version: row.get(6)?,
-                    changes: row.get(7)?,
+                    merged: Merged::read(row, 7)?,
                 })
             })?
             .collect()
@@ -242,8 +259,16 @@ impl Store {
         now_ms: i64,
     ) -> Result<(), StoreError> {
         self.write(|tx| {
-            let (mut delivered, mut superseded) = (0, 0);
             for (pending, outcome) in outcomes {
+                let Merged {
+                    changes,
+                    of_backfill,
+                    all,
+                    newest,
+                    replay,
+                } = pending.merged;
+                let phase = pending.merged.phase();
+                let mut settled = all;
                 match outcome {
                     Outcome::Retry { not_before_ms } => {
                         tx.prepare_cached(
@@ -252,7 +277,10 @@ impl Store {
                         .execute((pending.seq, not_before_ms))?;
                         continue;
                     }
-                    Outcome::Delivered => delivered += 1,
+                    Outcome::Delivered => {
+                        counts::add(tx, phase, "delivered", 1)?;
+                        quarantine::overtake(tx, &pending.member, replay)?;
+                    }
                     Outcome::Rejected { field, reason } => {
                         let row = Quarantined {
                             position: pending.position.clone(),
@@ -261,15 +289,26 @@ impl Store {
                             field: field.clone(),
                             reason: reason.clone(),
                             payload: Some(pending.payload.clone()),
+                            digest: newest,
                         };
-                        quarantine::put(tx, counts::LIVE, &[row], plugin, now_ms)?;
+                        quarantine::put(tx, phase, &[row], plugin, now_ms)?;
+                        settled = all.minus(newest);
                     }
                 }
-                superseded += pending.changes - 1;
+                digest::change(tx, Sum::Settled, |sum| sum.plus(settled))?;
+                let (live, backfill) = match phase {
+                    counts::LIVE => (changes - of_backfill - 1, of_backfill),
+                    _ => (0, of_backfill - 1),
+                };
+                counts::add(tx, counts::LIVE, "superseded", live)?;
+                counts::add(tx, counts::BACKFILL, "superseded", backfill)?;
                 remove(tx, pending, now_ms)?;
             }
-            counts::add(tx, counts::LIVE, "delivered", delivered)?;
-            counts::add(tx, counts::LIVE, "superseded", superseded)
+            let retry = |outcome: &Outcome| matches!(outcome, Outcome::Retry { .. });
+            if outcomes.iter().all(|(_, outcome)| retry(outcome)) {
+                return Ok(());
+            }
+            state::going_on(tx)
         })
     }
 
@@ -306,17 +345,49 @@ impl Store {
 }
 
 /// A change that is being accepted.
-struct New<'a> {
-    member: &'a str,
-    kind: Kind,
-    at: Option<&'a str>,
-    payload: &'a Payload,
-    position: &'a str,
+pub(super) struct New<'a> {
+    pub member: &'a str,
+    pub kind: Kind,
+    pub at: Option<&'a str>,
+    pub payload: &'a Payload,
+    pub position: &'a str,
+}
+
+impl New<'_> {
+    fn digest(&self) -> Digest {
+        let at = self.at.unwrap_or_default().as_bytes();
+        let (member, payload) = (self.member.as_bytes(), json(self.payload));
+        Digest::of(&[
+            b"change",
+            member,
+            &[self.kind.code()],
+            at,
+            payload.as_bytes(),
+        ])
+    }
+}
+
+/// A row from quarantine goes behind what waits, as a change that was just accepted.
+pub(super) fn append_replay(
+    tx: &Transaction<'_>,
+    change: &New<'_>,
+    row: (i64, Digest, bool),
+    together: &Together,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    let (id, digest, of_backfill) = row;
+    let merged = Merged {
+        of_backfill: u64::from(of_backfill),
+        replay: Some(id),
+        ..Merged::new(digest)
+    };
+    append_one(tx, change, merged, together, now_ms)
 }
 
 fn append_one(
     tx: &Transaction<'_>,
     change: &New<'_>,
+    newest: Merged,
     together: &Together,
     now_ms: i64,
 ) -> rusqlite::Result<()> {
@@ -327,78 +398,80 @@ fn append_one(
         payload,
         position,
     } = *change;
-    let waiting: Vec<(i64, u8, String)> = tx
-        .prepare_cached(
-            "SELECT seq, kind, payload FROM changes WHERE member = ?1 ORDER BY seq DESC LIMIT 2",
-        )?
-        .query_map([member], |row| row.try_into())?
+    let waiting: Vec<(i64, Said, Merged)> = tx
+        .prepare_cached(&format!(
+            "SELECT seq, kind, payload, {MERGED} FROM changes WHERE member = ?1
+             ORDER BY seq DESC LIMIT 2",
+        ))?
+        .query_map([member], |row| {
+            let payload = serde_json::from_str(row.get_ref(2)?.as_str()?).unwrap_or_default();
+            let kind = Kind::from_code(row.get(1)?);
+            Ok((row.get(0)?, Said { kind, payload }, Merged::read(row, 3)?))
+        })?
         .collect::<Result<_, _>>()?;
-    let mut waiting = waiting.into_iter().map(|(seq, kind, payload)| {
-        let payload = serde_json::from_str(&payload).unwrap_or_default();
-        (
-            seq,
-            Said {
-                kind: Kind::from_code(kind),
-                payload,
-            },
-        )
-    });
+    let mut waiting = waiting.into_iter();
     let said = Said {
         kind,
         payload: payload.clone(),
     };
-    let merged = waiting
+    let laid_over = waiting
         .next()
-        .and_then(|(seq, older)| Some((seq, together.merge(&older, &said)?)));
-    let Some((last, merged)) = merged else {
+        .and_then(|(seq, older, merged)| Some((seq, together.merge(&older, &said)?, merged)));
+    let Some((last, said, merged)) = laid_over else {
         return tx
-            .prepare_cached(
-                "INSERT INTO changes (member, bucket, kind, at, payload, position, version, changes, received_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, 1, ?7)",
-            )?
-            .execute((member, bucket(member), kind.code(), at, json(payload), position, now_ms))
+            .prepare_cached(&format!(
+                "INSERT INTO changes (member, bucket, kind, at, payload, position, version,
+                                      received_ms, {MERGED})
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?9, ?10, ?11, ?12)",
+            ))?
+            .execute(params![
+                member,
+                bucket(member),
+                kind.code(),
+                at,
+                json(payload),
+                position,
+                now_ms,
+                newest.changes,
+                newest.of_backfill,
+                newest.all,
+                newest.newest,
+                newest.replay,
+            ])
             .map(drop);
     };
-    tx.prepare_cached(
-        "UPDATE changes SET kind = ?2, at = ?3, payload = ?4, position = ?5,
-             version = version + 1, changes = changes + 1
-         WHERE seq = ?1",
-    )?
-    .execute((
-        last,
-        merged.kind.code(),
-        at,
-        json(&merged.payload),
-        position,
-    ))?;
+    let merged = merged.and(newest);
     // What kept the one before it apart may be gone by now: so a member who comes and goes has a
     // few rows in line, not one for each time.
     let both = waiting
         .next()
-        .and_then(|(seq, older)| Some((seq, together.merge(&older, &merged)?)));
-    let Some((before, both)) = both else {
-        return Ok(());
+        .and_then(|(seq, older, before)| Some((seq, together.merge(&older, &said)?, before)));
+    let (seq, said, merged) = match both {
+        None => (last, said, merged),
+        Some((seq, both, before)) => {
+            tx.prepare_cached("DELETE FROM changes WHERE seq = ?1")?
+                .execute([last])?;
+            (seq, both, before.and(merged))
+        }
     };
     tx.prepare_cached(
-        "UPDATE changes SET kind = ?3, payload = ?4, (at, position, version, changes) =
-             (SELECT at, position, changes.version + 1, changes.changes + newer.changes
-              FROM changes AS newer WHERE newer.seq = ?2)
+        "UPDATE changes SET kind = ?2, at = ?3, payload = ?4, position = ?5, changes = ?6,
+             of_backfill = ?7, digest = ?8, newest = ?9, replay = ?10, version = version + 1
          WHERE seq = ?1",
     )?
-    .execute((before, last, both.kind.code(), json(&both.payload)))?;
-    tx.prepare_cached("DELETE FROM changes WHERE seq = ?1")?
-        .execute([last])
-        .map(drop)
-}
-
-/// Null, or a text, list or object that holds nothing but white space, nulls and punctuation.
-fn blank(json: &str) -> bool {
-    json == "null"
-        || (json.starts_with(['"', '[', '{'])
-            && !json
-                .replace("null", "")
-                .chars()
-                .any(|c| c.is_alphanumeric() || !c.is_ascii()))
+    .execute(params![
+        seq,
+        said.kind.code(),
+        at,
+        json(&said.payload),
+        position,
+        merged.changes,
+        merged.of_backfill,
+        merged.all,
+        merged.newest,
+        merged.replay,
+    ])
+    .map(drop)
 }
 
 fn remove(tx: &Transaction<'_>, pending: &Pending, now_ms: i64) -> rusqlite::Result<()> {
@@ -408,6 +481,22 @@ fn remove(tx: &Transaction<'_>, pending: &Pending, now_ms: i64) -> rusqlite::Res
     if settled == 1 {
         return Ok(());
     }
+    let rest = tx
+        .prepare_cached(&format!("SELECT {MERGED} FROM changes WHERE seq = ?1"))?
+        .query_row([pending.seq], |row| Merged::read(row, 0))?
+        .without(pending.merged);
+    tx.prepare_cached(
+        "UPDATE changes SET changes = ?2, of_backfill = ?3, digest = ?4, received_ms = ?5,
+             attempt = 0
+         WHERE seq = ?1",
+    )?
+    .execute((
+        pending.seq,
+        rest.changes,
+        rest.of_backfill,
+        rest.all,
+        now_ms,
+    ))?;
     // Behind everybody who waits: so `seq` shows whether older ones are done. Not, though, if
     // another of the member's rows waits already: those must stay in order.
     let alone = !tx
@@ -415,20 +504,11 @@ fn remove(tx: &Transaction<'_>, pending: &Pending, now_ms: i64) -> rusqlite::Res
         .exists((&pending.member, pending.seq))?;
     if alone {
         tx.execute(
-            "INSERT INTO changes (member, bucket, kind, at, payload, position, version, changes, received_ms)
-             SELECT member, bucket, kind, at, payload, position, version, changes - ?2, ?3
-             FROM changes WHERE seq = ?1",
-            (pending.seq, pending.changes, now_ms),
+            "UPDATE changes SET seq = (SELECT max(seq) + 1 FROM changes) WHERE seq = ?1",
+            [pending.seq],
         )?;
-        tx.execute("DELETE FROM changes WHERE seq = ?1", [pending.seq])
-            .map(drop)
-    } else {
-        tx.execute(
-            "UPDATE changes SET changes = changes - ?2, received_ms = ?3, attempt = 0 WHERE seq = ?1",
-            (pending.seq, pending.changes, now_ms),
-        )
-        .map(drop)
     }
+    Ok(())
 }
 
 fn json(payload: &Payload) -> String {

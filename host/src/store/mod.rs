@@ -4,24 +4,38 @@
 //! one transaction that is on disk when it returns (WAL, `synchronous = FULL`). A tenant can be
 //! inspected with `sqlite3` and removed with `rm -r`.
 
+mod commands;
 mod counts;
+mod digest;
 mod files;
 mod log;
+mod merge;
 mod open;
 mod quarantine;
+mod receipt;
+mod refused;
 mod scan;
+mod size;
 mod state;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::blocking::blocking;
+
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use commands::Command;
+pub(crate) use commands::LOOK_OUTSIDE;
 pub use counts::{Counts, Ledger, PhaseCounts};
+pub use digest::Digest;
 pub use files::{Appender, FileRow, Imported};
-pub use log::{Incoming, Outcome, Pending, Together};
-pub use quarantine::{QuarantineRow, Quarantined};
-pub use scan::{FileEnd, Identity, ScanChunk, StagedRow};
+pub use log::{Incoming, Outcome, Pending};
+pub use merge::Together;
+pub use quarantine::{QuarantineFilter, QuarantineRow, Quarantined, Replay};
+pub use receipt::{ExportReceipt, JobReceipt};
+pub use refused::FileLine;
+pub use scan::{FileEnd, Identity, RefusedRow, ScanChunk, StagedRow};
 pub use state::Recorded;
 
 /// What can go wrong in a store.
@@ -127,10 +141,7 @@ impl Store {
         work: impl FnOnce(&Self) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R, StoreError> {
         let store = self.clone();
-        match tokio::task::spawn_blocking(move || work(&store)).await {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+        blocking(move || work(&store)).await
     }
 
     /// One transaction, on disk when this returns.
@@ -180,5 +191,7 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+mod quarantine_tests;
 #[cfg(test)]
 mod tests;

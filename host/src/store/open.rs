@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Inner, Store, StoreError};
 
 /// The format of the database. Goes up with every change of the tables below.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// Marks a SQLite file as ours: "slce".
 const APPLICATION_ID: i64 = 0x736c_6365;
@@ -23,18 +23,23 @@ const TABLES: &str = "
 CREATE TABLE machine (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     state TEXT NOT NULL, phase TEXT NOT NULL, since_ms INTEGER NOT NULL,
-    last_error TEXT, last_error_ms INTEGER
+    last_error TEXT, last_error_ms INTEGER, next_try_ms INTEGER
 );
+-- What operators want, until the machine has done it.
+CREATE TABLE commands (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, command TEXT NOT NULL);
 -- How far each source stream was accepted.
 CREATE TABLE positions (stream TEXT PRIMARY KEY, position TEXT NOT NULL);
 -- Staged files: how long each durably is, and what became of its import job.
 CREATE TABLE files (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL,
     bytes INTEGER NOT NULL, rows INTEGER NOT NULL,
-    sealed_ms INTEGER, token TEXT, submitted_ms INTEGER, outcome TEXT, message TEXT
+    digest BLOB NOT NULL, sealed_ms INTEGER,
+    submissions INTEGER NOT NULL DEFAULT 0, submitted_ms INTEGER, token TEXT,
+    outcome TEXT, ended_ms INTEGER, delivered INTEGER, refused INTEGER, message TEXT
 );
 -- By what a destination knows the members of staged rows, in the order of the scan. Only appended
--- to, and sorted once at the end: an index would be written anew with every chunk.
+-- to, and sorted once at the end: an index would be written anew with every chunk. The first of a
+-- row's is the host's own. File 0 is the quarantine: `start` is the number there.
 CREATE TABLE identities (
     hash BLOB NOT NULL, file INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL
 );
@@ -43,25 +48,43 @@ CREATE TABLE cuts (
     file INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, PRIMARY KEY (file, start)
 ) WITHOUT ROWID;
 -- Changes that wait for delivery; of a member's rows only the first is due. `seq` is its place in
--- the line, `changes` how many changes were merged into it, `version` grows with each: so an answer
--- to an older version does not settle a newer one.
+-- the line, `changes` how many changes were merged into it (`of_backfill` of them from quarantine),
+-- `digest` and `newest` are the sum of their digests and the last one's, `replay` is the number that
+-- it had in quarantine. `version` grows with each: so an answer to an older one does not settle a newer.
 CREATE TABLE changes (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, member TEXT NOT NULL, bucket INTEGER NOT NULL,
     kind INTEGER NOT NULL, at TEXT, payload TEXT NOT NULL, position TEXT NOT NULL,
-    version INTEGER NOT NULL, changes INTEGER NOT NULL, received_ms INTEGER NOT NULL,
+    version INTEGER NOT NULL, changes INTEGER NOT NULL, of_backfill INTEGER NOT NULL,
+    digest BLOB NOT NULL, newest BLOB NOT NULL, replay INTEGER, received_ms INTEGER NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 0, not_before_ms INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX changes_of_member ON changes (member, seq);
+-- The size of all of them, for the limit.
+CREATE TABLE log_size (one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL);
+INSERT INTO log_size VALUES (1, 0);
+CREATE TRIGGER changes_added AFTER INSERT ON changes BEGIN
+    UPDATE log_size SET bytes = bytes + 256 + octet_length(new.member) + octet_length(new.payload);
+END;
+CREATE TRIGGER changes_merged AFTER UPDATE OF payload ON changes BEGIN
+    UPDATE log_size SET bytes = bytes + octet_length(new.payload) - octet_length(old.payload);
+END;
+CREATE TRIGGER changes_gone AFTER DELETE ON changes BEGIN
+    UPDATE log_size SET bytes = bytes - 256 - octet_length(old.member) - octet_length(old.payload);
+END;
 -- Rows that could not be sent, kept for a person.
 CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, phase TEXT NOT NULL,
     position TEXT NOT NULL, member TEXT, kind INTEGER, field TEXT, reason TEXT NOT NULL,
-    payload TEXT, plugin TEXT NOT NULL, plugin_version TEXT NOT NULL
+    payload TEXT, plugin TEXT NOT NULL, plugin_version TEXT NOT NULL,
+    digest BLOB NOT NULL, rows INTEGER NOT NULL DEFAULT 1, overtaken INTEGER NOT NULL DEFAULT 0
 );
+CREATE INDEX quarantine_of_member ON quarantine (member) WHERE member IS NOT NULL;
 -- How many rows came to which end, by phase (backfill, live).
 CREATE TABLE counts (
     phase TEXT NOT NULL, outcome TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (phase, outcome)
 ) WITHOUT ROWID;
+-- What the checksum is made of: for each outcome the sum of its rows' digests.
+CREATE TABLE sums (outcome TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
 ";
 
 impl Store {
@@ -87,6 +110,15 @@ impl Store {
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Self::connect(directory, flags, Some(lock))
+    }
+
+    /// Opens an existing store for a few short writes beside whoever works on it.
+    ///
+    /// # Errors
+    /// Not there, of another format, or damaged.
+    pub fn open_beside(directory: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self::connect(directory, flags, None)
     }
 
     /// Opens an existing store for reading, whoever writes to it.
@@ -136,12 +168,12 @@ fn prepare(connection: &Connection, writable: bool) -> rusqlite::Result<i64> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
     if writable {
         // So that the disk gets back what a scan needed. Before anything else is written: later it
         // would have no effect.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
         let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         let tables: i64 =

@@ -1,9 +1,12 @@
 //! The scan: rows on their way into staged files, and which of them a newer one supersedes.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension, Transaction};
 
+use super::digest::{Digest, Sum};
 use super::quarantine::Quarantined;
-use super::{Store, StoreError, counts, quarantine, state};
+use super::{Store, StoreError, counts, digest, quarantine, state};
 use crate::export::State;
 
 /// A row that was written to a staged file, and by what the destination knows its member.
@@ -15,13 +18,29 @@ pub struct StagedRow {
     pub start: u64,
     /// Where it ends.
     pub end: u64,
-    /// Hashes of the identities that the plugin named, and of the member's own key.
+    /// Hashes of the member's own key, and of the identities that the plugin named.
     pub identities: Vec<Identity>,
+    /// The line that it came from.
+    pub line: u64,
+}
+
+/// A row that was read and could not be staged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRow {
+    /// What is kept of it.
+    pub kept: Quarantined,
+    /// The hash of the member's own key; `None` for a line that names no member.
+    pub member: Option<Identity>,
+    /// The line that it came from.
+    pub line: u64,
 }
 
 /// The hash of one identity: half of a SHA-256, so that a chance collision among billions of
 /// members stays out of the question.
 pub type Identity = [u8; 16];
+
+/// Stands in the place of a file's number for a row that is in quarantine.
+const QUARANTINE: u32 = 0;
 
 /// Under which name the settings of a scan are kept among the positions.
 const SETTINGS: &str = "members-settings";
@@ -49,7 +68,9 @@ pub struct ScanChunk {
     /// The files written to.
     pub files: Vec<FileEnd>,
     /// What could not be staged.
-    pub quarantined: Vec<Quarantined>,
+    pub refused: Vec<RefusedRow>,
+    /// For each file, the sum of the digests of the rows that were added to it.
+    pub digests: BTreeMap<u32, Digest>,
 }
 
 impl Store {
@@ -77,6 +98,11 @@ impl Store {
         }
         self.write(|tx| {
             let begun = tx.execute("DELETE FROM files", [])? > 0;
+            let refused = tx
+                .prepare("SELECT digest FROM quarantine WHERE phase = 'backfill'")?
+                .query_map([], |row| row.get(0))?
+                .try_fold(Digest::default(), |sum, row| row.map(|row| sum.plus(row)))?;
+            digest::change(tx, Sum::Quarantined, |sum| sum.minus(refused))?;
             tx.execute_batch(
                 "DELETE FROM identities; DELETE FROM cuts;
                  DELETE FROM positions WHERE stream = 'members';
@@ -100,10 +126,21 @@ impl Store {
             let mut sorted =
                 tx.prepare("SELECT hash, file, start, end FROM identities ORDER BY hash, rowid")?;
             let mut rows = sorted.query([])?;
+            let mut overtaken = tx.prepare("UPDATE quarantine SET overtaken = 1 WHERE id = ?1")?;
             let mut superseded = 0;
             let mut before: Option<(Identity, u32, u64, u64)> = None;
+            // Rows in quarantine with the identity that is looked at.
+            let mut refused: Vec<(Identity, i64)> = vec![];
             while let Some(row) = rows.next()? {
                 let this: (Identity, u32, u64, u64) = row.try_into()?;
+                refused.retain(|(hash, _)| *hash == this.0);
+                if this.1 == QUARANTINE {
+                    refused.push((this.0, this.2 as i64));
+                    continue;
+                }
+                for (_, id) in refused.drain(..) {
+                    overtaken.execute([id])?;
+                }
                 if let Some((hash, file, start, end)) = before
                     && hash == this.0
                     && (file, start) != (this.1, this.2)
@@ -129,25 +166,47 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(|tx| {
             let mut upsert = tx.prepare_cached(
-                "INSERT INTO files (number, name, bytes, rows) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET bytes = ?3, rows = ?4",
+                "INSERT INTO files (number, name, bytes, rows, digest) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET bytes = ?3, rows = ?4, digest = ?5",
             )?;
             for file in &chunk.files {
+                let before: Option<Digest> = tx
+                    .prepare_cached("SELECT digest FROM files WHERE number = ?1")?
+                    .query_row([file.number], |row| row.get(0))
+                    .optional()?;
+                let added = chunk.digests.get(&file.number).copied().unwrap_or_default();
                 upsert.execute((
                     file.number,
                     Self::raw_name(file.number),
                     file.bytes,
                     file.rows,
+                    before.unwrap_or_default().plus(added),
                 ))?;
             }
+            let kept: Vec<_> = chunk.refused.iter().map(|row| row.kept.clone()).collect();
+            let ids = quarantine::put(tx, counts::BACKFILL, &kept, plugin, now_ms)?;
+            let mut refused: Vec<_> = chunk
+                .refused
+                .iter()
+                .zip(ids)
+                .filter_map(|(row, id)| Some((row.line, row.member?, id)))
+                .collect();
+            refused.sort_unstable();
+            let mut refused = refused.into_iter().peekable();
+            // In the order of the lines: what comes later is newer.
             let mut insert = tx.prepare_cached("INSERT INTO identities VALUES (?1, ?2, ?3, ?4)")?;
             for row in &chunk.rows {
+                while let Some((_, member, id)) = refused.next_if(|(line, ..)| *line < row.line) {
+                    insert.execute((member, QUARANTINE, id, id))?;
+                }
                 for identity in &row.identities {
                     insert.execute((identity, row.file, row.start, row.end))?;
                 }
             }
+            for (_, member, id) in refused {
+                insert.execute((member, QUARANTINE, id, id))?;
+            }
             counts::add(tx, counts::BACKFILL, "received", chunk.received)?;
-            quarantine::put(tx, counts::BACKFILL, &chunk.quarantined, plugin, now_ms)?;
             set_position(tx, "members", &chunk.position)?;
             state::record(tx, state, now_ms)
         })

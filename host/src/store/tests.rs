@@ -3,15 +3,15 @@ use crate::export::State;
 use crate::plugin::flat::Kind;
 use crate::source::Payload;
 
-const BY: (&str, &str) = ("test", "1.0.0");
+pub(super) const BY: (&str, &str) = ("test", "1.0.0");
 
-fn store() -> (tempfile::TempDir, Store) {
+pub(super) fn store() -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).unwrap();
     (directory, store)
 }
 
-fn change(member: &str, kind: Kind, json: &str) -> Incoming {
+pub(super) fn change(member: &str, kind: Kind, json: &str) -> Incoming {
     Incoming::Change {
         member: member.to_owned(),
         kind,
@@ -21,18 +21,18 @@ fn change(member: &str, kind: Kind, json: &str) -> Incoming {
     }
 }
 
-fn append(store: &Store, changes: &[Incoming]) {
+pub(super) fn append(store: &Store, changes: &[Incoming]) {
     let together = Together::new(vec![vec!["first".to_owned(), "last".to_owned()]]);
     store
         .append(changes, &together, Some(("changes", "p")), BY, 1)
         .unwrap();
 }
 
-fn take(store: &Store) -> Vec<Pending> {
+pub(super) fn take(store: &Store) -> Vec<Pending> {
     store.take(0, 1, 100, 1_000, 1_000_000).unwrap()
 }
 
-fn settle(store: &Store, outcomes: Vec<(Pending, Outcome)>) {
+pub(super) fn settle(store: &Store, outcomes: Vec<(Pending, Outcome)>) {
     store.settle(&outcomes, BY, 2).unwrap();
     assert!(
         store.ledger().unwrap().counts.add_up(),
@@ -41,7 +41,7 @@ fn settle(store: &Store, outcomes: Vec<(Pending, Outcome)>) {
     );
 }
 
-fn deliver_all(store: &Store) -> Vec<(Kind, String)> {
+pub(super) fn deliver_all(store: &Store) -> Vec<(Kind, String)> {
     let mut sent = vec![];
     loop {
         let taken = take(store);
@@ -231,6 +231,7 @@ fn rejected_changes_and_bad_lines_are_kept_with_their_reason() {
         field: None,
         reason: "the line is no JSON".to_owned(),
         payload: Some("nonsense".to_owned()),
+        ..Quarantined::default()
     };
     append(
         &store,
@@ -244,7 +245,7 @@ fn rejected_changes_and_bad_lines_are_kept_with_their_reason() {
     };
     settle(&store, vec![(taken[0].clone(), rejected)]);
     let reasons: Vec<_> = store
-        .quarantined(10)
+        .quarantine(&QuarantineFilter::default(), None)
         .unwrap()
         .into_iter()
         .map(|row| (row.position, row.reason))
@@ -252,11 +253,11 @@ fn rejected_changes_and_bad_lines_are_kept_with_their_reason() {
     assert_eq!(
         reasons,
         [
-            ("changes.ndjson:1".to_owned(), "is not a date".to_owned()),
             (
                 "changes.ndjson:2".to_owned(),
                 "the line is no JSON".to_owned()
-            )
+            ),
+            ("changes.ndjson:1".to_owned(), "is not a date".to_owned()),
         ]
     );
     assert_eq!(store.ledger().unwrap().counts.live.quarantined, 2);
@@ -284,7 +285,7 @@ fn every_member_is_in_one_lane_whatever_their_number() {
 }
 
 /// Writes rows to a staged file as a scan does, and commits them.
-fn scan(store: &Store, rows: &[(&str, &[u8])]) {
+pub(super) fn scan(store: &Store, rows: &[(&str, &[u8])]) {
     let file = store.files().unwrap().pop();
     let end = file.map_or(
         FileEnd {
@@ -311,6 +312,7 @@ fn scan(store: &Store, rows: &[(&str, &[u8])]) {
             start,
             end: appender.end.bytes,
             identities: identities.iter().map(|&byte| [byte; 16]).collect(),
+            line: 0,
         });
     }
     appender.sync().unwrap();

@@ -23,6 +23,7 @@ pub enum CredentialError {
 }
 
 /// The headers of one authorization, and the texts to remove from answers.
+#[derive(PartialEq, Eq)]
 pub struct Credential {
     headers: HeaderMap,
     secrets: Vec<Zeroizing<String>>,
@@ -71,6 +72,14 @@ impl Credential {
             .filter(|secret| secret.len() >= SCRUB_FROM_BYTES)
             .collect();
         Ok(Self { headers, secrets })
+    }
+
+    /// No header at all, for a way that nothing is sent on.
+    pub(crate) fn none() -> Self {
+        Self {
+            headers: HeaderMap::new(),
+            secrets: vec![],
+        }
     }
 
     /// The headers to add to every request.

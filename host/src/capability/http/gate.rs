@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::{Account, Credential, Policy, StagedFile};
+use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
 use futures_util::StreamExt;
 use reqwest::multipart::{Form, Part as FormPart};
-use tokio::sync::Semaphore;
-
-use super::{Credential, Policy, StagedFile};
-use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
 
 /// Time to reach the destination: a name look-up, a handshake, TLS. Ten round trips of a bad line.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -31,21 +29,15 @@ pub struct GateError(#[from] reqwest::Error);
 pub struct Gate {
     client: reqwest::Client,
     policy: Policy,
-    credential: Arc<Credential>,
-    quota: Arc<Semaphore>,
+    account: Arc<Account>,
 }
 
 impl Gate {
-    /// A gate that adds this credential and lets as many requests pass at a time as `quota` has
-    /// permits.
+    /// A gate that adds the account's credential and keeps to its quota.
     ///
     /// # Errors
     /// The system's certificates could not be read.
-    pub fn new(
-        policy: Policy,
-        credential: Arc<Credential>,
-        quota: Arc<Semaphore>,
-    ) -> Result<Self, GateError> {
+    pub fn new(policy: Policy, account: Arc<Account>) -> Result<Self, GateError> {
         // Fails if a provider is installed already, and then there is one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -57,9 +49,12 @@ impl Gate {
         Ok(Self {
             client,
             policy,
-            credential,
-            quota,
+            account,
         })
+    }
+
+    pub(super) fn account(&self) -> Arc<Account> {
+        self.account.clone()
     }
 
     pub(super) async fn send(
@@ -71,7 +66,7 @@ impl Gate {
             tracing::warn!(reason = %denial, "request of a plugin denied");
             Failure::Denied(denial.to_string())
         })?;
-        let Ok(_permit) = self.quota.acquire().await else {
+        let Ok(_permit) = self.account.quota.acquire().await else {
             return Err(Failure::Other("the host is stopping".to_owned()));
         };
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
@@ -87,7 +82,8 @@ impl Gate {
         };
         // Last, when nothing that the guest said can follow.
         let mut outgoing = builder.build().map_err(|error| failure(&error))?;
-        for (name, value) in self.credential.headers() {
+        let credential = self.account.credential();
+        for (name, value) in credential.headers() {
             outgoing.headers_mut().insert(name.clone(), value.clone());
         }
         let answer = self
@@ -95,34 +91,34 @@ impl Gate {
             .execute(outgoing)
             .await
             .map_err(|error| failure(&error))?;
-        self.receive(answer).await
+        receive(answer, &credential).await
     }
+}
 
-    async fn receive(&self, answer: reqwest::Response) -> Result<Response, Failure> {
-        let status = answer.status().as_u16();
-        let headers = answer
-            .headers()
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?)))
-            .map(|(name, value)| (name, self.credential.scrub_text(value.to_owned())))
-            .collect();
-        let mut body = Vec::new();
-        let mut stream = answer.bytes_stream();
-        while let Some(bytes) = stream.next().await {
-            let bytes = bytes.map_err(|error| failure(&error))?;
-            if body.len() + bytes.len() > ANSWER_BYTES {
-                let reason = format!("the answer ({status}) has over {ANSWER_BYTES} bytes");
-                return Err(Failure::TooLarge(reason));
-            }
-            body.extend_from_slice(&bytes);
+async fn receive(answer: reqwest::Response, credential: &Credential) -> Result<Response, Failure> {
+    let status = answer.status().as_u16();
+    let headers = answer
+        .headers()
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?)))
+        .map(|(name, value)| (name, credential.scrub_text(value.to_owned())))
+        .collect();
+    let mut body = Vec::new();
+    let mut stream = answer.bytes_stream();
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes.map_err(|error| failure(&error))?;
+        if body.len() + bytes.len() > ANSWER_BYTES {
+            let reason = format!("the answer ({status}) has over {ANSWER_BYTES} bytes");
+            return Err(Failure::TooLarge(reason));
         }
-        Ok(Response {
-            status,
-            headers,
-            body: self.credential.scrub(body),
-            extra: vec![],
-        })
+        body.extend_from_slice(&bytes);
     }
+    Ok(Response {
+        status,
+        headers,
+        body: credential.scrub(body),
+        extra: vec![],
+    })
 }
 
 /// A form whose parts have known lengths, so that the whole has a `Content-Length`. A staged file

@@ -1,8 +1,10 @@
 //! The HTTP gate: what a component may send, and how it is sent.
 //!
-//! `policy` decides (pure), `credential` renders and scrubs (pure), `gate` sends. A `Recorder`
+//! `policy` decides (pure), `credential` renders and scrubs (pure), `gate` sends, `account` is what the
+//! exports of one authorization share. A `Recorder`
 //! takes the gate's place where nothing may be sent.
 
+mod account;
 mod credential;
 mod gate;
 mod policy;
@@ -12,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+pub use account::{Account, Renewal};
 pub use credential::{Credential, CredentialError};
 pub use gate::{Gate, GateError};
 pub use policy::{Denial, Endpoint, EndpointError, Policy, RouteError};
@@ -44,6 +47,14 @@ pub enum Http {
 }
 
 impl Http {
+    /// What the exports of the authorization share.
+    pub(crate) fn account(&self) -> Arc<Account> {
+        match self {
+            Self::Gate(gate) => gate.account(),
+            Self::Recorder(_) | Self::Nothing => Arc::new(Account::new(Credential::none(), 1)),
+        }
+    }
+
     /// Sends one request.
     pub(crate) async fn send(
         &self,

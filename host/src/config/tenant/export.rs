@@ -215,6 +215,9 @@ fn tuning(table: Section<'_>) -> Tuning {
             .unwrap_or(default.import_timeout_minutes),
         staged_file_max_bytes: table.number("staged_file_max_bytes", any()),
         staged_file_max_rows: table.number("staged_file_max_rows", any()),
+        log_max_mib: table
+            .number("log_max_mib", 1..=1 << 20)
+            .unwrap_or(default.log_max_mib),
         memory_mib: table
             .number("memory_mib", 1..=4096)
             .map_or(default.memory_mib, |n| n as u32),
