@@ -23,6 +23,8 @@ mod journey;
 mod kill;
 #[path = "all/mistakes.rs"]
 mod mistakes;
+#[path = "all/operator.rs"]
+mod operator;
 #[path = "all/sandbox.rs"]
 mod sandbox;
 #[path = "all/secrets.rs"]

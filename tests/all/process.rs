@@ -183,10 +183,21 @@ impl Running {
         what: &str,
         mut holds: impl FnMut(&Value) -> bool,
     ) -> Result<()> {
+        self.until_statuses(sluice, what, |all| matches!(all, [status] if holds(status)))
+            .await
+    }
+
+    /// Waits until `status` shows what is wanted of all exports.
+    pub async fn until_statuses(
+        &mut self,
+        sluice: &Sluice,
+        what: &str,
+        mut holds: impl FnMut(&[Value]) -> bool,
+    ) -> Result<()> {
         let look = async {
             loop {
                 // A store that is just being made cannot be read yet.
-                if sluice.status().await.is_ok_and(|status| holds(&status)) {
+                if sluice.statuses().await.is_ok_and(|all| holds(&all)) {
                     return;
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
