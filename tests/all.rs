@@ -23,6 +23,8 @@ mod journey;
 mod kill;
 #[path = "all/mistakes.rs"]
 mod mistakes;
+#[path = "all/rotation.rs"]
+mod rotation;
 #[path = "all/sandbox.rs"]
 mod sandbox;
 #[path = "all/secrets.rs"]

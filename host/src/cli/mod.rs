@@ -9,11 +9,12 @@ mod preview;
 mod progress;
 mod run;
 mod select;
+mod source;
 mod status;
 
 pub use exit::Exit;
 
-use args::{Args, Command, PluginCommand};
+use args::{Args, Command, PluginCommand, SourceCommand};
 
 /// Does what was asked.
 ///
@@ -29,6 +30,9 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
         Command::Preview(args) => preview::preview(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Status(args) => status::status(&args),
+        Command::Source {
+            command: SourceCommand::Accept(args),
+        } => source::accept(&args),
         Command::Plugin {
             command: PluginCommand::Inspect(args),
         } => inspect::inspect(args).await,

@@ -37,9 +37,16 @@ pub(super) async fn ingest(context: Arc<Context>, from: ChangesFrom) -> Result<(
             Err(error) => {
                 tracing::error!(export = %context.name, %error, "changes are not read");
                 context.note(error.to_string()).await?;
+                // Nobody knows what it still has.
+                context.source_at_end.send_replace(false);
                 if !context.pause(AGAIN_MS).await {
                     return Ok(());
                 }
+                // A person may have said meanwhile where to go on.
+                accepted = context
+                    .store
+                    .run(move |store| store.position(streams))
+                    .await?;
                 continue;
             }
         };

@@ -98,6 +98,15 @@ impl Store {
         Self::connect(directory, flags, None)
     }
 
+    /// Opens an existing store for one small write beside the process that works on it.
+    ///
+    /// # Errors
+    /// Not there, of another format, damaged, or not writable.
+    pub fn open_beside(directory: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self::connect(directory, flags, None)
+    }
+
     /// Whether there is a store in this folder.
     pub fn exists(directory: &Path) -> bool {
         directory.join("export.db").exists()

@@ -65,6 +65,32 @@ impl Store {
         })
     }
 
+    /// Puts another position in the place of one, or none: a person's word where a source goes on.
+    /// Answers whether it was there.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn move_position(
+        &self,
+        stream: &str,
+        from: &str,
+        to: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        self.write(|tx| {
+            let moved = match to {
+                Some(to) => tx.execute(
+                    "UPDATE positions SET position = ?3 WHERE stream = ?1 AND position = ?2",
+                    (stream, from, to),
+                ),
+                None => tx.execute(
+                    "DELETE FROM positions WHERE stream = ?1 AND position = ?2",
+                    (stream, from),
+                ),
+            };
+            Ok(moved? > 0)
+        })
+    }
+
     /// Begins the scan anew if it began under other settings: rows that were staged under two
     /// mappings would not fit into one file. Nothing of a scan has left the host before it is over.
     /// Answers whether it did.
