@@ -59,22 +59,11 @@ pub(super) async fn submit(
 ) -> Result<Done, Halt> {
     let row = file(context, number).await?;
     let path = context.store.staged_path(&row.name);
-    let found = tokio::fs::metadata(&path)
-        .await
-        .map(|metadata| metadata.len())
-        .ok();
-    if found != Some(row.bytes) {
-        let found = found.map_or("is not there".to_owned(), |bytes| {
-            format!("has {bytes} bytes")
-        });
-        return Err(Reason::Fatal(format!(
-            "staged file {} {found}; {} bytes were staged. Put it back, or move this export's \
-             folder away to scan anew",
-            path.display(),
-            row.bytes
-        ))
-        .into());
-    }
+    let wanted = row.clone();
+    context
+        .store
+        .run(move |store| store.verify(&wanted))
+        .await?;
     let id = context.spec.file_id(number);
     let sent = context.meters.upload_sent.clone();
     sent.store(0, Ordering::Relaxed);

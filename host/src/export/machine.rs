@@ -67,6 +67,8 @@ pub enum Reason {
     PluginFails(String),
     /// A source cannot be read on.
     Source(String),
+    /// A staged file is not what was written.
+    Staged(String),
 }
 
 impl std::fmt::Display for Reason {
@@ -79,6 +81,7 @@ impl std::fmt::Display for Reason {
             Self::Fatal(m) => ("the destination cannot be worked with", m),
             Self::PluginFails(m) => ("the plugin fails on every row", m),
             Self::Source(m) => ("a source cannot be read", m),
+            Self::Staged(m) => ("a staged file is damaged", m),
         };
         write!(f, "{what}: {message}")
     }

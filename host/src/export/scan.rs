@@ -11,7 +11,9 @@ use super::machine::{Input, Reason};
 use crate::plugin::flat::Kind;
 use crate::plugin::types::Staged;
 use crate::source::ScannedBatch;
-use crate::store::{Appender, FileEnd, Identity, Quarantined, ScanChunk, StagedRow, StoreError};
+use crate::store::{
+    Appender, FileEnd, FileRow, Identity, Quarantined, ScanChunk, StagedRow, StoreError,
+};
 
 /// Lines between two durable positions of a scan: one sync of the file and one of the database
 /// for all of them, and a few megabytes of memory however large the audience is.
@@ -53,18 +55,7 @@ pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
         Ok(read) => read.map_err(|error| Reason::Source(error.to_string()))?,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     };
-    let end = files.last().map_or(
-        FileEnd {
-            number: 1,
-            bytes: 0,
-            rows: 0,
-        },
-        |file| FileEnd {
-            number: file.number,
-            bytes: file.bytes,
-            rows: file.rows,
-        },
-    );
+    let end = files.last().map_or(FileEnd::empty(1), FileRow::end);
     let mut writer = Writer {
         context,
         appender: context.store.append_to(end)?,
@@ -248,11 +239,7 @@ impl Writer<'_> {
 
     fn next_file(&mut self) -> Result<(), StoreError> {
         let number = self.appender.end.number + 1;
-        let next = self.context.store.append_to(FileEnd {
-            number,
-            bytes: 0,
-            rows: 0,
-        })?;
+        let next = self.context.store.append_to(FileEnd::empty(number))?;
         self.full.push(std::mem::replace(&mut self.appender, next));
         Ok(())
     }

@@ -43,6 +43,19 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A staged file is not what was written.
+    #[error(
+        "staged file {path} {found}; {bytes} bytes were staged. Put it back as it was, or move this \
+         export's folder away to scan anew"
+    )]
+    Staged {
+        /// The file.
+        path: PathBuf,
+        /// What is there instead.
+        found: String,
+        /// How long it durably was.
+        bytes: u64,
+    },
     /// Another process has it.
     #[error(
         "store {path} is in use by another process; stop that one first, or give this one another --data"

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Inner, Store, StoreError};
 
 /// The format of the database. Goes up with every change of the tables below.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// Marks a SQLite file as ours: "slce".
 const APPLICATION_ID: i64 = 0x736c_6365;
@@ -27,10 +27,11 @@ CREATE TABLE machine (
 );
 -- How far each source stream was accepted.
 CREATE TABLE positions (stream TEXT PRIMARY KEY, position TEXT NOT NULL);
--- Staged files: how long each durably is, and what became of its import job.
+-- Staged files: how long each durably is, the CRC-32 of so many bytes, and what became of its
+-- import job.
 CREATE TABLE files (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL,
-    bytes INTEGER NOT NULL, rows INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, rows INTEGER NOT NULL, crc INTEGER NOT NULL,
     sealed_ms INTEGER, token TEXT, submitted_ms INTEGER, outcome TEXT, message TEXT
 );
 -- By what a destination knows the members of staged rows, in the order of the scan. Only appended
@@ -86,7 +87,9 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Self::connect(directory, flags, Some(lock))
+        let store = Self::connect(directory, flags, Some(lock))?;
+        sync_folders(directory).map_err(disk)?;
+        Ok(store)
     }
 
     /// Opens an existing store for reading, whoever writes to it.
@@ -163,6 +166,25 @@ fn prepare(connection: &Connection, writable: bool) -> rusqlite::Result<i64> {
         }
     }
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Puts on disk that the database is in its folder, and the folders in theirs. Every time, since an
+/// earlier start may have been cut off before it came to that.
+fn sync_folders(directory: &Path) -> std::io::Result<()> {
+    let sync = |folder: &Path| match folder.as_os_str().is_empty() {
+        true => File::open(".")?.sync_all(),
+        false => File::open(folder)?.sync_all(),
+    };
+    sync(directory)?;
+    // The tenant's folder, that of all data, and the one that this is in.
+    for folder in directory.ancestors().skip(1).take(3) {
+        match sync(folder) {
+            // Then it was not made by us.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => break,
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 /// Makes a folder that only its owner can look into: it holds members' attributes.

@@ -35,6 +35,20 @@ pub struct FileEnd {
     pub bytes: u64,
     /// Its rows.
     pub rows: u64,
+    /// The CRC-32 of its bytes.
+    pub crc: u32,
+}
+
+impl FileEnd {
+    /// A file that nothing was written to yet.
+    pub fn empty(number: u32) -> Self {
+        Self {
+            number,
+            bytes: 0,
+            rows: 0,
+            crc: 0,
+        }
+    }
 }
 
 /// What one chunk of the scan has brought. The files are synced before it is committed.
@@ -155,8 +169,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(|tx| {
             let mut upsert = tx.prepare_cached(
-                "INSERT INTO files (number, name, bytes, rows) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET bytes = ?3, rows = ?4",
+                "INSERT INTO files (number, name, bytes, rows, crc) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET bytes = ?3, rows = ?4, crc = ?5",
             )?;
             for file in &chunk.files {
                 upsert.execute((
@@ -164,6 +178,7 @@ impl Store {
                     Self::raw_name(file.number),
                     file.bytes,
                     file.rows,
+                    file.crc,
                 ))?;
             }
             let mut insert = tx.prepare_cached("INSERT INTO identities VALUES (?1, ?2, ?3, ?4)")?;
