@@ -95,9 +95,14 @@ fn waiting_changes_of_a_member_are_sent_as_one_only_if_that_leads_to_the_same() 
             vec![(e, r#"{"a":["x"]}"#), (u, r#"{"a":[null]}"#)],
         ),
         (
-            "a blank over a blank covers nothing up",
-            vec![(e, r#"{"a":null}"#), (u, r#"{"a":""}"#)],
-            vec![(e, r#"{"a":""}"#)],
+            "a blank over the same blank covers nothing up",
+            vec![(e, r#"{"a":null}"#), (u, r#"{"a":null}"#)],
+            vec![(e, r#"{"a":null}"#)],
+        ),
+        (
+            "an empty object may be a value where a null is none",
+            vec![(e, r#"{"a":{}}"#), (u, r#"{"a":null}"#)],
+            vec![(e, r#"{"a":{}}"#), (u, r#"{"a":null}"#)],
         ),
         (
             "a value over a blank does not either",
