@@ -105,3 +105,62 @@ async fn a_staged_file_that_is_damaged_during_the_scan_is_not_copied_into_the_co
     put(&file, 5_000, before)?;
     world.finish().await
 }
+
+/// Runs where no file may grow beyond so many blocks, and sees it end with what to do.
+async fn ends_at_the_limit(world: &mut World, blocks: u32, says: &str) -> Result<()> {
+    world.sluice.file_blocks = Some(blocks);
+    let ended = world.run(&["--until-idle"]).await?;
+    world.sluice.file_blocks = None;
+    ensure!(ended.code == Some(1), "{ended:?}");
+    let error = ended.stderr.lines().find(|line| line.starts_with("error"));
+    let error = error.context("no error")?;
+    let remedy = "then start again: nothing is lost";
+    for part in [
+        "export test/everyone has ended",
+        says,
+        "`ulimit -f`",
+        remedy,
+    ] {
+        ensure!(error.contains(part), "{part}: {error}");
+    }
+    let status = world.sluice.status().await?;
+    ensure!(status["adds_up"] == true, "{status}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_in_the_scan_ends_it_and_with_room_it_goes_on() -> Result<()> {
+    let mut world = World::new(4 * CHUNK, 83).await?;
+    world.append(0..50)?;
+    ends_at_the_limit(&mut world, 1024, "staged/1.staged").await?;
+    let status = world.sluice.status().await?;
+    ensure!(status["phase"] == "scanning", "{status}");
+    world.finish().await?;
+    ensure!(world.simulator.jobs().len() == 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_under_the_log_ends_it_and_with_room_it_goes_on() -> Result<()> {
+    let mut world = World::new(2_000, 84).await?;
+    world.append(0..100)?;
+    world.finish().await?;
+    let received = world.sluice.status().await?["live"]["received"].clone();
+    ensure!(received == 100, "{received}");
+    // Nothing leaves the log meanwhile, so that it grows.
+    let down = Rule {
+        matches: Match {
+            method: Some("POST".to_owned()),
+            path_prefix: Some("/users".to_owned()),
+        },
+        kind: FaultKind::LatencyMs(FOR_EVER_MS),
+        ..Rule::default()
+    };
+    world.simulator.set_faults(vec![down], vec![]);
+    world.append(100..6_000)?;
+    ends_at_the_limit(&mut world, 1024, "export.db").await?;
+    world.simulator.clear_faults();
+    let status = world.sluice.status().await?;
+    ensure!(status["live"]["received"] != 6_000, "too late: {status}");
+    world.finish().await
+}

@@ -78,7 +78,7 @@ pub enum StoreError {
     },
     /// Something stands in it that this program never wrote.
     #[error(
-        "store {path}: {what} cannot be read; nothing was changed. Restore it from a backup, or move it away to start anew"
+        "store {path}: {what} cannot be read; nothing was changed. Restore it from a backup, or move this export's folder away to start anew"
     )]
     Damaged {
         /// The database.
@@ -89,8 +89,18 @@ pub enum StoreError {
 }
 
 fn disk_hint(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind as Kind;
     match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => FREE_SPACE,
+        Kind::StorageFull | Kind::QuotaExceeded => FREE_SPACE,
+        Kind::FileTooLarge => {
+            "; a limit on the size of files (`ulimit -f`, or the file system's) is reached: raise it, then start again: nothing is lost"
+        }
+        Kind::PermissionDenied
+        | Kind::ReadOnlyFilesystem
+        | Kind::NotADirectory
+        | Kind::AlreadyExists => {
+            "; a folder is needed there that this user may write to: make room for it, or give another --data"
+        }
         _ => "",
     }
 }
@@ -99,12 +109,20 @@ fn disk_hint(error: &std::io::Error) -> &'static str {
 const FREE_SPACE: &str = "; free some space, then start again: nothing is lost";
 
 fn hint(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode as Code;
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => FREE_SPACE,
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-            "; the file is damaged and nothing was changed. Restore it from a backup, or move it away to start anew"
+        Some(Code::DiskFull) => FREE_SPACE,
+        // What SQLite makes of every refusal but "no space left".
+        Some(Code::SystemIoFailure) => {
+            "; the disk refuses: it is full, at a limit (a quota, `ulimit -f`) or failing. Repair that, then start again: nothing is lost"
         }
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
+            "; this user must be allowed to write to it and to its folder"
+        }
+        Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
+            "; the file is damaged and nothing was changed. Restore it from a backup, or move this export's folder away to start anew"
+        }
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
             "; another program holds it: close that one, then start again"
         }
         _ => "",
