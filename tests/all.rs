@@ -13,6 +13,8 @@ mod world;
 // The tests.
 #[path = "all/contract.rs"]
 mod contract;
+#[path = "all/database.rs"]
+mod database;
 #[path = "all/disk.rs"]
 mod disk;
 #[path = "all/faults.rs"]

@@ -76,6 +76,14 @@ pub enum StoreError {
         /// The one that is known.
         expected: i64,
     },
+    /// It was there, and is not any more.
+    #[error(
+        "store {path} is empty or not there, but it was there before; nothing was changed. Restore it from a backup, or move this export's folder away to start anew"
+    )]
+    Gone {
+        /// The database.
+        path: PathBuf,
+    },
     /// Something stands in it that this program never wrote.
     #[error(
         "store {path}: {what} cannot be read; nothing was changed. Restore it from a backup, or move this export's folder away to start anew"

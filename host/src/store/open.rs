@@ -1,11 +1,13 @@
 //! Opening a store: the lock, the database, its format.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::{Inner, Store, StoreError};
 
@@ -14,6 +16,9 @@ const FORMAT: i64 = 2;
 
 /// Marks a SQLite file as ours: "slce".
 const APPLICATION_ID: i64 = 0x736c_6365;
+
+/// What stands in the lock file once the database was made: from then on its absence is a loss.
+const MADE: &[u8] = b"export.db was made\n";
 
 /// Page cache in KiB, and the bound on what a store costs in memory.
 const CACHE_KIB: i64 = 16 * 1024;
@@ -70,7 +75,7 @@ impl Store {
     /// process out for as long as it is open.
     ///
     /// # Errors
-    /// In use, of another format, damaged, or not writable.
+    /// In use, of another format, damaged, gone, or not writable.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let disk = |source| StoreError::Disk {
             path: directory.to_owned(),
@@ -78,17 +83,31 @@ impl Store {
         };
         make_private(directory).map_err(disk)?;
         let path = directory.join("lock");
-        let lock = File::create(&path).map_err(disk)?;
+        let mut lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(disk)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
             Err(TryLockError::Error(source)) => return Err(disk(source)),
         }
+        let made = lock.metadata().map_err(disk)?.len() > 0;
+        let path = directory.join("export.db");
+        if made && std::fs::metadata(&path).map_or(0, |database| database.len()) == 0 {
+            return Err(StoreError::Gone { path });
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let store = Self::connect(directory, flags, Some(lock))?;
+        let store = Self::connect(directory, flags, lock.try_clone().map(Some).map_err(disk)?)?;
         sync_folders(directory).map_err(disk)?;
+        if !made {
+            lock.write_all(MADE).map_err(disk)?;
+            lock.sync_all().map_err(disk)?;
+        }
         Ok(store)
     }
 
@@ -143,29 +162,56 @@ impl Store {
     }
 }
 
-/// Sets the connection up; answers the format that the database has now.
+/// Sets the connection up; answers the format that the database has now. A database that is not
+/// ours, or damaged, is left as it was.
 fn prepare(connection: &Connection, writable: bool) -> rusqlite::Result<i64> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    if writable {
+    let format = || connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+    if !writable {
+        return format();
+    }
+    // Else closing it again would write the rest of an earlier run into it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    let found = format()?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let new = found == 0 && tables == 0;
+    if new {
         // So that the disk gets back what a scan needed. Before anything else is written: later it
         // would have no effect.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
-        let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let tables: i64 =
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if format == 0 && tables == 0 {
-            connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID};
-                 PRAGMA user_version = {FORMAT}; COMMIT;"
-            ))?;
-        }
+    } else if found == FORMAT {
+        check(connection)?;
+    } else {
+        return Ok(found);
     }
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    if new {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID};
+             PRAGMA user_version = {FORMAT}; COMMIT;"
+        ))?;
+    }
+    format()
+}
+
+/// Reads every page once: damage that shows only when a page is needed would show in the middle of
+/// the work, after the rest of the database was changed.
+fn check(connection: &Connection) -> rusqlite::Result<()> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let found = found.replace('\n', " ");
+    Err(rusqlite::Error::SqliteFailure(
+        ffi::Error::new(ffi::SQLITE_CORRUPT),
+        Some(found),
+    ))
 }
 
 /// Puts on disk that the database is in its folder, and the folders in theirs. Every time, since an
