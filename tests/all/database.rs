@@ -229,3 +229,32 @@ async fn a_store_that_cannot_be_made_is_told_with_its_place() -> Result<()> {
     }
     world.finish().await
 }
+
+#[tokio::test]
+async fn times_that_a_wrong_clock_has_left_hold_nothing_up() -> Result<()> {
+    let year_ms: i64 = 365 * 24 * 3_600_000;
+    let now = i64::try_from(
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)?
+            .as_millis(),
+    )?;
+    for (seed, not_before, received) in [
+        (101, now + 50 * year_ms, now + 50 * year_ms),
+        (102, i64::MAX, i64::MAX),
+        (103, now + 2 * 3_600_000, now + 2 * 3_600_000),
+        (104, -50 * year_ms, now + year_ms),
+    ] {
+        let world = with_changes_waiting(seed).await?;
+        let connection = Connection::open(database(&world))?;
+        let changed = connection.execute(
+            "UPDATE changes SET not_before_ms = ?1, received_ms = ?2",
+            (not_before, received),
+        )?;
+        ensure!(changed > 0);
+        drop(connection);
+        let status = world.sluice.status().await?;
+        ensure!(status["lag_seconds"] == 0, "{status}");
+        world.finish().await?;
+    }
+    Ok(())
+}
