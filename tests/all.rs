@@ -13,6 +13,10 @@ mod world;
 // The tests.
 #[path = "all/contract.rs"]
 mod contract;
+#[path = "all/database.rs"]
+mod database;
+#[path = "all/disk.rs"]
+mod disk;
 #[path = "all/faults.rs"]
 mod faults;
 #[path = "all/golden.rs"]
@@ -25,6 +29,8 @@ mod kill;
 mod mistakes;
 #[path = "all/operator.rs"]
 mod operator;
+#[path = "all/rotation.rs"]
+mod rotation;
 #[path = "all/sandbox.rs"]
 mod sandbox;
 #[path = "all/secrets.rs"]

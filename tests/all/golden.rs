@@ -160,6 +160,7 @@ async fn help_is_as_in_the_golden_file() -> Result<()> {
         &["preview", "--help"],
         &["run", "--help"],
         &["status", "--help"],
+        &["source", "accept", "--help"],
         &["plugin", "inspect", "--help"],
     ] {
         let ended = world.sluice.call(args).await?;

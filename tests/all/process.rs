@@ -52,6 +52,9 @@ pub struct Sluice {
     folder: PathBuf,
     /// The key that it finds in its environment, if any.
     pub key: Option<String>,
+    /// A limit on the size of the files that it writes, in the shell's blocks of 512 or 1024 bytes:
+    /// what a full disk is to it.
+    pub file_blocks: Option<u32>,
     calls: AtomicU32,
 }
 
@@ -76,6 +79,7 @@ impl Sluice {
         Self {
             folder: folder.to_owned(),
             key: Some(key.to_owned()),
+            file_blocks: None,
             calls: AtomicU32::new(0),
         }
     }
@@ -86,7 +90,14 @@ impl Sluice {
         // Files, and not pipes: nobody has to read them for the program to go on.
         let output = |kind| self.folder.join(format!("call-{call}.{kind}"));
         let (stdout, stderr) = (output("out"), output("err"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        let program = env!("CARGO_BIN_EXE_sluice");
+        let mut command = Command::new(program);
+        if let Some(blocks) = self.file_blocks {
+            // The signal that comes with the error stays ignored in the program.
+            let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+            command = Command::new("sh");
+            command.args(["-c", &limited, program]);
+        }
         command
             .args(args)
             .current_dir(&self.folder)

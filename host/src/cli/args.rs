@@ -47,6 +47,11 @@ pub enum Command {
     Pause(ControlArgs),
     /// Let an export go on that is paused or parked, without a restart.
     Resume(ControlArgs),
+    /// Say how a source goes on that cannot be read on.
+    Source {
+        #[command(subcommand)]
+        command: SourceCommand,
+    },
     /// Look at plugins.
     Plugin {
         #[command(subcommand)]
@@ -242,6 +247,25 @@ pub struct SelectArgs {
     /// Every entry.
     #[arg(long)]
     pub all: bool,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SourceCommand {
+    /// Accept the present file of changes in the place of the one that was read, and read it from
+    /// its beginning.
+    ///
+    /// For a file that was truncated or replaced, so that nobody knows where to go on. What was not
+    /// read of the old file is given up; what was accepted of it is delivered as ever. A running
+    /// sluice goes on within seconds. Does nothing as long as the source can be read on.
+    Accept(AcceptArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct AcceptArgs {
+    /// The export, as `tenant/export`, or `export` if there is only one of that name.
+    pub export: String,
     #[command(flatten)]
     pub place: Where,
 }

@@ -13,12 +13,13 @@ mod quarantine;
 mod receipt;
 mod run;
 mod select;
+mod source;
 mod status;
 mod stores;
 
 pub use exit::Exit;
 
-use args::{Args, Command, PluginCommand};
+use args::{Args, Command, PluginCommand, SourceCommand};
 
 /// Does what was asked.
 ///
@@ -38,6 +39,9 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
         Command::Quarantine { command } => quarantine::quarantine(&command),
         Command::Pause(args) => control::control(&args, sluice::store::Command::Pause),
         Command::Resume(args) => control::control(&args, sluice::store::Command::Resume),
+        Command::Source {
+            command: SourceCommand::Accept(args),
+        } => source::accept(&args),
         Command::Plugin {
             command: PluginCommand::Inspect(args),
         } => inspect::inspect(args).await,

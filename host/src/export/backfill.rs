@@ -7,7 +7,6 @@ use super::context::{Commit, Context, Done, Halt};
 use super::machine::{Input, Reason};
 use super::refused::refused;
 use super::retry::POLLS;
-use crate::blocking::blocking;
 use crate::capability::StagedFile;
 use crate::plugin::types::{File, ImportStatus};
 use crate::store::{FileRow, Imported, Store};
@@ -55,23 +54,11 @@ async fn file(context: &Context, number: u32) -> Result<FileRow, Halt> {
 pub(super) async fn submit(context: &Arc<Context>, number: u32) -> Result<Done, Halt> {
     let row = file(context, number).await?;
     let path = context.store.staged_path(&row.name);
-    let staged = path.clone();
-    let found = blocking(move || std::fs::metadata(staged))
-        .await
-        .map(|metadata| metadata.len())
-        .ok();
-    if found != Some(row.bytes) {
-        let found = found.map_or("is not there".to_owned(), |bytes| {
-            format!("has {bytes} bytes")
-        });
-        return Err(Reason::Fatal(format!(
-            "staged file {} {found}; {} bytes were staged. Put it back, or move this export's \
-             folder away to scan anew",
-            path.display(),
-            row.bytes
-        ))
-        .into());
-    }
+    let wanted = row.clone();
+    context
+        .store
+        .run(move |store| store.verify(&wanted))
+        .await?;
     let id = context.spec.file_id(number);
     let sent = context.meters.upload_sent.clone();
     sent.store(0, Ordering::Relaxed);

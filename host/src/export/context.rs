@@ -86,7 +86,11 @@ pub(super) enum Halt {
 
 impl From<StoreError> for Halt {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        match error {
+            // The store itself is sound: a person can put the file back.
+            StoreError::Staged { .. } => Reason::Staged(error.to_string()).into(),
+            error => Self::Store(error),
+        }
     }
 }
 

@@ -71,11 +71,18 @@ pub(super) async fn ingest(context: Arc<Context>, from: ChangesFrom) -> Result<(
             Err(error) => {
                 tracing::error!(export = %context.name, %error, "changes are not read");
                 context.note(error.to_string(), Some(AGAIN_MS)).await?;
+                // Nobody knows what it still has.
+                context.source_at_end.send_replace(false);
                 tokio::select! {
                     biased;
                     () = context.stop.cancelled() => return Ok(()),
                     () = tokio::time::sleep(Duration::from_millis(AGAIN_MS)) => {}
                 }
+                // A person may have said meanwhile where to go on.
+                accepted = context
+                    .store
+                    .run(move |store| store.position(streams))
+                    .await?;
                 continue;
             }
         };

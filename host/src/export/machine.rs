@@ -71,6 +71,8 @@ pub enum Reason {
     Source(String),
     /// An operator said so.
     Paused(String),
+    /// A staged file is not what was written.
+    Staged(String),
 }
 
 impl std::fmt::Display for Reason {
@@ -84,6 +86,7 @@ impl std::fmt::Display for Reason {
             Self::PluginFails(m) => ("the plugin fails on every row", m),
             Self::Source(m) => ("a source cannot be read", m),
             Self::Paused(m) => ("paused", m),
+            Self::Staged(m) => ("a staged file is damaged", m),
         };
         write!(f, "{what}: {message}")
     }

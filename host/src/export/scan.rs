@@ -13,7 +13,8 @@ use crate::plugin::flat::Kind;
 use crate::plugin::types::Staged;
 use crate::source::ScannedBatch;
 use crate::store::{
-    Appender, Digest, FileEnd, Identity, Quarantined, RefusedRow, ScanChunk, StagedRow, StoreError,
+    Appender, Digest, FileEnd, FileRow, Identity, Quarantined, RefusedRow, ScanChunk, StagedRow,
+    StoreError,
 };
 
 /// Lines between two durable positions of a scan: one sync of the file and one of the database
@@ -51,18 +52,7 @@ pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
         blocking(move || members.read(position.as_deref(), &projection, CHUNK_LINES, batch_rows))
             .await
             .map_err(|error| Reason::Source(error.to_string()))?;
-    let end = files.last().map_or(
-        FileEnd {
-            number: 1,
-            bytes: 0,
-            rows: 0,
-        },
-        |file| FileEnd {
-            number: file.number,
-            bytes: file.bytes,
-            rows: file.rows,
-        },
-    );
+    let end = files.last().map_or(FileEnd::empty(1), FileRow::end);
     let mut writer = Writer {
         context,
         appender: context.store.append_to(end)?,
@@ -266,11 +256,7 @@ impl Writer<'_> {
 
     fn next_file(&mut self) -> Result<(), StoreError> {
         let number = self.appender.end.number + 1;
-        let next = self.context.store.append_to(FileEnd {
-            number,
-            bytes: 0,
-            rows: 0,
-        })?;
+        let next = self.context.store.append_to(FileEnd::empty(number))?;
         self.full.push(std::mem::replace(&mut self.appender, next));
         Ok(())
     }

@@ -5,17 +5,19 @@
 
 use std::borrow::Cow;
 use std::io::{BufRead, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::SourceError;
 use super::lines::{LINE_LIMIT_BYTES, Line, LineReader};
 use super::members::too_long;
 use super::project::{Projection, Unreadable, unreadable};
+use super::rotation::{Place, parse, place};
 use crate::blocking::blocking;
 use crate::config::{ChangesFrom, StdinResume};
 use crate::plugin::flat::Kind;
@@ -23,6 +25,10 @@ use crate::store::{Digest, Incoming, Quarantined};
 
 /// Lines that are accepted in one transaction: one sync for all of them.
 const CHUNK_LINES: usize = if cfg!(test) { 3 } else { 1000 };
+
+/// Bytes after which no more lines are added to those of one transaction: a thousand usual lines
+/// are far below, a thousand of the longest would be gigabytes of memory.
+const CHUNK_BYTES: u64 = 8 << 20;
 
 /// How often a file that grows is looked at. A person does not notice it, and a disk neither.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -79,7 +85,7 @@ impl ChangeSource {
             Self::File(path) => {
                 let (path, accepted, line) =
                     (path.clone(), accepted.map(str::to_owned), line.clone());
-                blocking(move || read_file(path, accepted.as_deref(), &line)).await
+                blocking(move || read_file(&path, accepted.as_deref(), &line)).await
             }
             Self::Stdin(stdin) => Ok(stdin.read(line).await),
         }
@@ -95,7 +101,7 @@ impl ChangeSource {
 #[derive(Clone, Debug)]
 pub struct LineFormat {
     /// The mapped attributes.
-    pub projection: std::sync::Arc<Projection>,
+    pub projection: Arc<Projection>,
     /// The audience whose changes are meant.
     pub audience: String,
 }
@@ -171,44 +177,89 @@ fn bad(line: &[u8], position: &str, error: &Unreadable) -> Incoming {
 }
 
 pub(super) fn read_file(
-    path: PathBuf,
+    path: &Path,
     accepted: Option<&str>,
     format: &LineFormat,
 ) -> Result<Changes, SourceError> {
-    let missing = |error: &SourceError| matches!(error, SourceError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound);
-    let mut reader = match LineReader::open(&path, accepted) {
-        Ok(reader) => reader,
-        // It may appear later; but one that was read before must not be gone.
-        Err(error) if accepted.is_none() && missing(&error) => {
-            return Ok(Changes {
-                at_end: true,
-                ..Changes::default()
-            });
-        }
-        Err(error) => return Err(error),
-    };
-    let name = reader.name();
     let mut changes = Changes::default();
+    let Some(Place {
+        mut reader,
+        mut after,
+    }) = place(path, accepted)?
+    else {
+        // It may appear later.
+        changes.at_end = true;
+        return Ok(changes);
+    };
     let mut buffer = Vec::new();
-    while changes.incoming.len() < CHUNK_LINES {
-        let line = reader.next(&mut buffer, false)?;
-        let position = format!("{name}:{}", reader.position.line);
+    let mut bytes = 0;
+    while changes.incoming.len() < CHUNK_LINES && bytes < CHUNK_BYTES {
+        let before = reader.position.offset;
+        // What another file has followed does not grow any more.
+        let line = reader.next(&mut buffer, !after.is_empty())?;
+        bytes += reader.position.offset - before;
+        let position = || format!("{}:{}", reader.name(), reader.position.line);
         match line {
-            Line::Text => changes.incoming.extend(format.read(&buffer, &position)),
-            Line::TooLong => changes.incoming.push(bad(&buffer, &position, &too_long())),
-            Line::End => {
-                changes.at_end = true;
-                break;
-            }
+            Line::Text => changes.incoming.extend(format.read(&buffer, &position())),
+            Line::TooLong => changes
+                .incoming
+                .push(bad(&buffer, &position(), &too_long())),
+            Line::End => match after.pop_front() {
+                None => {
+                    changes.at_end = true;
+                    break;
+                }
+                Some(next) => match next.begin()? {
+                    Some(next) => reader = next,
+                    // Renamed meanwhile: it is found again the next time.
+                    None => break,
+                },
+            },
         }
     }
-    changes.position = reader.stored_position();
+    changes.position = reader
+        .into_position()
+        .map_err(|source| SourceError::read(path, source))?;
     Ok(changes)
 }
 
+/// How a file of changes can be taken up anew after its source was found in disorder.
+#[derive(Debug)]
+pub struct Anew {
+    /// How much of the old file was accepted: bytes and lines.
+    pub accepted: Option<(u64, u64)>,
+    /// The position before the present file; `None` if there is none yet.
+    pub position: Option<String>,
+}
+
+/// Looks whether a file of changes can be read on; if not, answers where to begin anew.
+///
+/// # Errors
+/// The present file cannot be read.
+pub fn anew(path: &Path, accepted: &str) -> Result<Option<Anew>, SourceError> {
+    match place(path, Some(accepted)) {
+        Ok(_) => return Ok(None),
+        Err(error @ SourceError::Read { .. }) => return Err(error),
+        Err(_) => {}
+    }
+    let position = match LineReader::begin(path).and_then(LineReader::into_position) {
+        Ok(position) => Some(position),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(source) => return Err(SourceError::read(path, source)),
+    };
+    let accepted = parse(path, accepted).ok();
+    Ok(Some(Anew {
+        accepted: accepted.map(|accepted| (accepted.offset, accepted.line)),
+        position,
+    }))
+}
+
+/// A line, `None` if it was too long, and its share of the bytes that may wait.
+type Waiting = (Option<Vec<u8>>, OwnedSemaphorePermit);
+
 /// Standard input, read by a thread of its own, since nothing can interrupt such a read.
 pub struct Stdin {
-    lines: mpsc::Receiver<Option<Vec<u8>>>,
+    lines: mpsc::Receiver<Waiting>,
     accepted: u64,
     skip: u64,
     closed: bool,
@@ -218,6 +269,8 @@ impl Stdin {
     fn start(resume: StdinResume, accepted: Option<&str>) -> Self {
         let accepted = accepted.and_then(|lines| lines.parse().ok()).unwrap_or(0);
         let (sender, lines) = mpsc::channel(CHUNK_LINES);
+        let runtime = tokio::runtime::Handle::current();
+        let room = Arc::new(Semaphore::new(CHUNK_BYTES as usize));
         std::thread::spawn(move || {
             let mut input = std::io::stdin().lock();
             loop {
@@ -231,7 +284,14 @@ impl Stdin {
                 if !whole && input.skip_until(b'\n').is_err() {
                     return;
                 }
-                if sender.blocking_send(whole.then_some(line)).is_err() {
+                let share = room.clone().acquire_many_owned(line.len() as u32);
+                let Ok(share) = runtime.block_on(share) else {
+                    return;
+                };
+                if sender
+                    .blocking_send((whole.then_some(line), share))
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -264,7 +324,7 @@ impl Stdin {
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
-        for line in lines {
+        for (line, _share) in lines {
             self.accepted += 1;
             if self.accepted <= self.skip {
                 continue;

@@ -1,24 +1,43 @@
 //! Lines of a file, and the position behind each.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::SourceError;
+use sha2::{Digest, Sha256};
+
+use super::{Otherwise, SourceError};
 
 /// A profile has at most a megabyte; four leave room for how it is written.
 pub(super) const LINE_LIMIT_BYTES: u64 = 4 << 20;
 
+/// What is remembered of a file's text, at its beginning and before the position: enough to tell
+/// two files of changes apart, and little enough to be read again every time.
+const SEEN_BYTES: u64 = 1 << 10;
+
 /// A place in a file, durable as JSON.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct FilePosition {
     /// Bytes before it.
     pub offset: u64,
     /// Lines before it.
     pub line: u64,
     /// Which file it is a place in.
-    device: u64,
-    inode: u64,
+    pub device: u64,
+    pub inode: u64,
+    /// A hash of the text at the file's beginning and just before the place: an inode may be given
+    /// to another file, and a file may be written anew. Positions of older versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
+}
+
+/// By what a file is known again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It is the same file, with the same text.
+    File,
+    /// It has the same text: the old file was put back.
+    Text,
 }
 
 /// One line, or what is wrong with it.
@@ -42,37 +61,62 @@ pub(super) struct LineReader {
 }
 
 impl LineReader {
-    pub fn open(path: &Path, from: Option<&str>) -> Result<Self, SourceError> {
-        let from: Option<FilePosition> =
-            from.map(serde_json::from_str)
-                .transpose()
-                .map_err(|_| SourceError::Position {
-                    path: path.to_owned(),
-                })?;
-        let read = |source| SourceError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let mut file = File::open(path).map_err(read)?;
-        let metadata = file.metadata().map_err(read)?;
+    /// Reads a file from its beginning.
+    pub fn begin(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
         let (device, inode) = identity(&metadata);
-        let position = from.unwrap_or(FilePosition {
+        let position = FilePosition {
             device,
             inode,
             ..FilePosition::default()
-        });
-        let changed = |what| SourceError::Changed {
-            path: path.to_owned(),
-            what,
-            accepted: position.offset,
         };
-        if (position.device, position.inode) != (device, inode) {
-            return Err(changed("replaced"));
+        Self::at(path, file, position, &metadata)
+    }
+
+    /// Reads on in a file, or answers what is there instead of it.
+    pub fn resume(
+        path: &Path,
+        from: &FilePosition,
+        known: Known,
+    ) -> io::Result<Result<Self, Otherwise>> {
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Err(Otherwise::Missing));
+            }
+            Err(error) => return Err(error),
+        };
+        let metadata = file.metadata()?;
+        let (device, inode) = identity(&metadata);
+        // What was read of it says nothing as long as that is nothing.
+        let by_text = known == Known::Text && from.seen.is_some() && from.offset > 0;
+        if (device, inode) != (from.device, from.inode) && !by_text {
+            return Ok(Err(Otherwise::Replaced));
         }
-        if metadata.len() < position.offset {
-            return Err(changed("truncated"));
+        if metadata.len() < from.offset {
+            return Ok(Err(Otherwise::Truncated {
+                bytes: metadata.len(),
+            }));
         }
-        file.seek(SeekFrom::Start(position.offset)).map_err(read)?;
+        if from.seen.is_some() && seen(&mut file, from.offset)? != from.seen {
+            return Ok(Err(Otherwise::Overwritten));
+        }
+        let position = FilePosition {
+            device,
+            inode,
+            ..from.clone()
+        };
+        Self::at(path, file, position, &metadata).map(Ok)
+    }
+
+    fn at(
+        path: &Path,
+        mut file: File,
+        position: FilePosition,
+        metadata: &Metadata,
+    ) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(position.offset))?;
         Ok(Self {
             path: path.to_owned(),
             reader: BufReader::with_capacity(256 << 10, file),
@@ -136,8 +180,14 @@ impl LineReader {
     }
 
     /// The position behind the last line, as it is stored.
-    pub fn stored_position(&self) -> String {
-        serde_json::to_string(&self.position).expect("numbers are JSON")
+    pub fn into_position(mut self) -> io::Result<String> {
+        let seen = seen(self.reader.get_mut(), self.position.offset)?;
+        // Without it the file has just been truncated, and nothing of it may be accepted.
+        let Some(seen) = seen else {
+            return Err(io::Error::other("it was truncated while it was read"));
+        };
+        self.position.seen = Some(seen);
+        Ok(serde_json::to_string(&self.position).expect("numbers and a text are JSON"))
     }
 
     /// The file's name for messages about a line of it.
@@ -150,13 +200,36 @@ impl LineReader {
     }
 }
 
+/// Half a SHA-256 over the text at the beginning and before a place; `None` if that much is not
+/// there.
+fn seen(file: &mut File, offset: u64) -> io::Result<Option<String>> {
+    let bytes = offset.min(SEEN_BYTES);
+    let mut hash = Sha256::new();
+    for start in [0, offset - bytes] {
+        let mut text = Vec::with_capacity(SEEN_BYTES as usize);
+        file.seek(SeekFrom::Start(start))?;
+        file.by_ref().take(bytes).read_to_end(&mut text)?;
+        if text.len() as u64 != bytes {
+            return Ok(None);
+        }
+        hash.update(&text);
+    }
+    let hash = hash.finalize();
+    Ok(Some(
+        hash[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    ))
+}
+
 #[cfg(unix)]
-fn identity(metadata: &std::fs::Metadata) -> (u64, u64) {
+pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;
     (metadata.dev(), metadata.ino())
 }
 
 #[cfg(not(unix))]
-fn identity(_: &std::fs::Metadata) -> (u64, u64) {
+pub(super) fn identity(_: &Metadata) -> (u64, u64) {
     (0, 0)
 }

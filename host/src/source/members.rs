@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::lines::{LINE_LIMIT_BYTES, Line, LineReader};
+use super::lines::{Known, LINE_LIMIT_BYTES, Line, LineReader};
 use super::project::Projection;
+use super::rotation::parse;
 use super::{SourceError, Unreadable};
 use crate::plugin::flat::{Kind, Rows};
 use crate::store::{Digest, Quarantined};
@@ -64,7 +65,7 @@ impl Members {
         limit: u64,
         batch_rows: usize,
     ) -> Result<ScanRead, SourceError> {
-        let mut reader = LineReader::open(&self.path, from)?;
+        let mut reader = self.open(from)?;
         let name = reader.name();
         let mut read = ScanRead {
             name,
@@ -108,9 +109,25 @@ impl Members {
         if !batch.rows.is_empty() {
             read.batches.push(batch);
         }
-        read.position = reader.stored_position();
         read.progress = (reader.position.offset, reader.length);
+        read.position = reader
+            .into_position()
+            .map_err(|source| SourceError::read(&self.path, source))?;
         Ok(read)
+    }
+
+    fn open(&self, from: Option<&str>) -> Result<LineReader, SourceError> {
+        let read = |source| SourceError::read(&self.path, source);
+        let Some(from) = from else {
+            return LineReader::begin(&self.path).map_err(read);
+        };
+        let from = parse(&self.path, from)?;
+        let opened = LineReader::resume(&self.path, &from, Known::Text).map_err(read)?;
+        opened.map_err(|what| SourceError::Members {
+            path: self.path.clone(),
+            what,
+            accepted: from.offset,
+        })
     }
 }
 

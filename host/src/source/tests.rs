@@ -92,59 +92,83 @@ fn changes_are_read_up_to_the_last_whole_line_and_then_on() {
         "{\"change\":\"leave\",\"user\":{\"id\":3}}\n",
         "{\"change\":\"update\",\"user\":{\"i"
     ));
-    let first = read_file(path.clone(), None, &format()).unwrap();
+    let first = read_file(&path, None, &format()).unwrap();
     assert_eq!(kinds(&first), [Some((Kind::Enter, "1".to_owned())), None]);
     assert!(first.at_end);
-    let again = read_file(path.clone(), Some(&first.position), &format()).unwrap();
+    let again = read_file(&path, Some(&first.position), &format()).unwrap();
     assert!(again.incoming.is_empty() && again.position == first.position);
     let mut file = std::fs::OpenOptions::new()
         .append(true)
         .open(&path)
         .unwrap();
     file.write_all(b"d\":4}}\n").unwrap();
-    let rest = read_file(path, Some(&first.position), &format()).unwrap();
+    let rest = read_file(&path, Some(&first.position), &format()).unwrap();
     assert_eq!(kinds(&rest), [Some((Kind::Update, "4".to_owned()))]);
 }
 
 #[test]
-fn a_changes_file_may_appear_later_but_must_not_vanish_shrink_or_be_replaced() {
+fn a_changes_file_may_appear_later() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("changes.ndjson");
-    let nothing = read_file(path.clone(), None, &format()).unwrap();
+    let nothing = read_file(&path, None, &format()).unwrap();
     assert!(nothing.incoming.is_empty() && nothing.at_end && nothing.position.is_empty());
-    let line = "{\"change\":\"enter\",\"user\":{\"id\":1}}\n";
-    std::fs::write(&path, line).unwrap();
-    let position = read_file(path.clone(), None, &format()).unwrap().position;
+    std::fs::write(&path, "{\"change\":\"enter\",\"user\":{\"id\":1}}\n").unwrap();
+    let some = read_file(&path, None, &format()).unwrap();
+    assert_eq!(kinds(&some), [Some((Kind::Enter, "1".to_owned()))]);
+}
 
-    std::fs::write(&path, "").unwrap();
-    let error = read_file(path.clone(), Some(&position), &format()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            SourceError::Changed {
-                what: "truncated",
-                ..
-            }
-        ),
-        "{error}"
+#[test]
+fn a_chunk_of_changes_is_bounded_by_its_bytes_too() {
+    let line = format!(
+        "{{\"change\":\"enter\",\"user\":{{\"id\":1,\"mail\":\"{}\"}}}}\n",
+        "x".repeat(3 << 20)
     );
+    let (_directory, path) = file(&line.repeat(7));
+    let (mut chunks, mut position) = (vec![], None);
+    loop {
+        let read = read_file(&path, position.as_deref(), &format()).unwrap();
+        chunks.push(read.incoming.len());
+        position = Some(read.position);
+        if read.at_end {
+            break;
+        }
+    }
+    assert_eq!(chunks, [3, 3, 1]);
+}
 
-    let other = directory.path().join("other");
-    std::fs::write(&other, line.repeat(2)).unwrap();
-    std::fs::rename(&other, &path).unwrap();
-    let error = read_file(path.clone(), Some(&position), &format()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            SourceError::Changed {
-                what: "replaced",
-                ..
-            }
+#[test]
+fn a_members_file_that_is_another_now_is_named_and_the_old_one_put_back_goes_on() {
+    let text: String = (0..9).map(|n| format!("{{\"id\":{n}}}\n")).collect();
+    let (_directory, path) = file(&text);
+    let members = Members::new(path.clone());
+    let read = |position: Option<&str>| members.read(position, &projection(), 4, 10);
+    let position = read(None).unwrap().position;
+    for (other, says) in [
+        (&text[..9], "has only 9 bytes"),
+        (
+            &text.replace("{\"id\":0}", "{\"id\":7}"),
+            "has another text",
         ),
-        "{error}"
-    );
-
+        (
+            &text.replace("{\"id\":3}", "{\"id\":7}"),
+            "has another text",
+        ),
+    ] {
+        std::fs::write(&path, other).unwrap();
+        let error = read(Some(&position)).unwrap_err().to_string();
+        for part in [
+            says,
+            "36 bytes of the old file are staged",
+            "Put that file back",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
     std::fs::remove_file(&path).unwrap();
-    let error = read_file(path, Some(&position), &format()).unwrap_err();
-    assert!(matches!(error, SourceError::Read { .. }), "{error}");
+    let error = read(Some(&position)).unwrap_err().to_string();
+    assert!(error.contains("is not there any more"), "{error}");
+    // A copy of it is another file with the same text.
+    std::fs::write(&path, &text).unwrap();
+    let rest = read(Some(&position)).unwrap();
+    assert_eq!(rest.batches[0].members, ["4", "5", "6", "7"]);
 }

@@ -1,9 +1,10 @@
 //! Staged files: the bytes on disk and what the database knows of them.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
+use crc32fast::Hasher;
 use rusqlite::{Row, Transaction};
 
 use super::digest::{Digest, Sum};
@@ -23,12 +24,26 @@ pub struct FileRow {
     pub bytes: u64,
     /// How many rows it holds.
     pub rows: u64,
+    /// The CRC-32 of its bytes.
+    pub crc: u32,
     /// When it was completed, in milliseconds since 1970.
     pub sealed_ms: Option<i64>,
     /// Its import job.
     pub token: Option<String>,
     /// Whether its job has ended.
     pub ended: bool,
+}
+
+impl FileRow {
+    /// Where a scan goes on in it.
+    pub fn end(&self) -> FileEnd {
+        FileEnd {
+            number: self.number,
+            bytes: self.bytes,
+            rows: self.rows,
+            crc: self.crc,
+        }
+    }
 }
 
 /// An import job that has succeeded.
@@ -48,6 +63,7 @@ pub struct Imported {
 pub struct Appender {
     path: PathBuf,
     file: File,
+    crc: Hasher,
     /// The file and its length, what was just appended included.
     pub end: FileEnd,
 }
@@ -61,6 +77,8 @@ impl Appender {
         self.file
             .write_all(bytes)
             .map_err(|source| self.error(source))?;
+        self.crc.update(bytes);
+        self.end.crc = self.crc.clone().finalize();
         self.end.bytes += bytes.len() as u64;
         self.end.rows += rows;
         Ok(())
@@ -102,7 +120,7 @@ impl Store {
     pub fn files(&self) -> Result<Vec<FileRow>, StoreError> {
         self.read(|db| {
             db.prepare_cached(
-                "SELECT number, name, bytes, rows, sealed_ms, token, outcome FROM files ORDER BY number",
+                "SELECT number, name, bytes, rows, crc, sealed_ms, token, outcome FROM files ORDER BY number",
             )?
             .query_map([], file_row)?
             .collect()
@@ -116,61 +134,86 @@ impl Store {
     /// The disk's, or the file is shorter than it durably was.
     pub fn append_to(&self, end: FileEnd) -> Result<Appender, StoreError> {
         let path = self.staged_path(&Self::raw_name(end.number));
-        let open = || -> std::io::Result<File> {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)?;
-            let found = file.metadata()?.len();
-            if found < end.bytes {
-                let reason = format!(
-                    "the staged file has {found} bytes, {} were written. It was changed from \
-                     outside; move this export's folder away to scan anew",
-                    end.bytes
-                );
-                return Err(std::io::Error::other(reason));
-            }
-            file.set_len(end.bytes)?;
-            file.seek(SeekFrom::End(0))?;
-            if end.bytes == 0 {
-                // A new file is there after a crash only if its folder is synced, too.
-                File::open(self.inner.directory.join("staged"))?.sync_all()?;
-            }
-            Ok(file)
+        let disk = |source| match end.bytes {
+            0 => StoreError::Disk {
+                path: path.clone(),
+                source,
+            },
+            bytes => lost(&path, bytes, source),
         };
-        let file = open().map_err(|source| StoreError::Disk {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(Appender { path, file, end })
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(end.bytes == 0)
+            .truncate(false)
+            .open(&path)
+            .map_err(disk)?;
+        let found = file.metadata().map_err(disk)?.len();
+        if found < end.bytes {
+            return Err(StoreError::Staged {
+                path,
+                found: format!("has only {found} bytes"),
+                bytes: end.bytes,
+            });
+        }
+        file.set_len(end.bytes).map_err(disk)?;
+        file.seek(SeekFrom::End(0)).map_err(disk)?;
+        if end.bytes == 0 {
+            // A new file is there after a crash only if its folder is synced, too.
+            self.sync_staged().map_err(disk)?;
+        }
+        Ok(Appender {
+            path,
+            file,
+            crc: Hasher::new_with_initial_len(end.crc, end.bytes),
+            end,
+        })
+    }
+
+    fn sync_staged(&self) -> io::Result<()> {
+        File::open(self.inner.directory.join("staged"))?.sync_all()
+    }
+
+    /// Reads a staged file to find out whether it is still what was written. Blocking.
+    ///
+    /// # Errors
+    /// It is not, or the disk's.
+    pub fn verify(&self, file: &FileRow) -> Result<(), StoreError> {
+        let path = self.staged_path(&file.name);
+        let read = || {
+            let mut from = File::open(&path)?;
+            let found = from.metadata()?.len();
+            let mut crc = Crc::new(io::sink());
+            if found == file.bytes {
+                io::copy(&mut from, &mut crc)?;
+            }
+            Ok((found, crc.hash.finalize()))
+        };
+        let (found, crc) = read().map_err(|source| lost(&path, file.bytes, source))?;
+        matches(&path, file, found, crc)
     }
 
     /// Completes one staged file: cuts out the rows that newer ones have superseded. A crash at
     /// any point leaves the file as it was, or done.
     ///
     /// # Errors
-    /// The disk's or the database's.
+    /// The disk's or the database's, or the file is not what was written.
     pub fn seal(&self, file: &FileRow, now_ms: i64) -> Result<(), StoreError> {
         let cuts: Vec<(u64, u64)> = self.read(|db| {
             db.prepare_cached("SELECT start, end FROM cuts WHERE file = ?1 ORDER BY start")?
                 .query_map([file.number], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
         })?;
-        let (mut name, mut bytes) = (file.name.clone(), file.bytes);
+        let (mut name, mut bytes, mut crc) = (file.name.clone(), file.bytes, file.crc);
         if !cuts.is_empty() {
             name = format!("{}.sealed", file.number);
-            let path = self.staged_path(&name);
-            bytes = self
-                .copy_without(file, &cuts, &path)
-                .map_err(|source| StoreError::Disk { path, source })?;
+            (bytes, crc) = self.copy_without(file, &cuts, &self.staged_path(&name))?;
         }
         self.write(|tx| {
             tx.prepare_cached(
-                "UPDATE files SET name = ?2, bytes = ?3, rows = rows - ?4, sealed_ms = ?5
+                "UPDATE files SET name = ?2, bytes = ?3, rows = rows - ?4, crc = ?5, sealed_ms = ?6
                  WHERE number = ?1",
             )?
-            .execute((file.number, &name, bytes, cuts.len() as u64, now_ms))
+            .execute((file.number, &name, bytes, cuts.len() as u64, crc, now_ms))
             .map(drop)
         })?;
         if name != file.name {
@@ -179,28 +222,39 @@ impl Store {
         Ok(())
     }
 
+    /// Answers the copy's length and CRC-32.
     fn copy_without(
         &self,
         file: &FileRow,
         cuts: &[(u64, u64)],
-        path: &std::path::Path,
-    ) -> std::io::Result<u64> {
-        let mut from =
-            BufReader::with_capacity(256 << 10, File::open(self.staged_path(&file.name))?);
-        let mut to = BufWriter::with_capacity(256 << 10, File::create(path)?);
+        path: &Path,
+    ) -> Result<(u64, u32), StoreError> {
+        let disk = |source| StoreError::Disk {
+            path: path.to_owned(),
+            source,
+        };
+        let old = self.staged_path(&file.name);
+        let from = File::open(&old).map_err(|source| lost(&old, file.bytes, source))?;
+        let mut from = Crc::new(BufReader::with_capacity(256 << 10, from));
+        let to = File::create(path).map_err(disk)?;
+        let mut to = Crc::new(BufWriter::with_capacity(256 << 10, to));
         let (mut at, mut written) = (0, 0);
         for &(start, end) in cuts.iter().chain([&(file.bytes, file.bytes)]) {
-            written += std::io::copy(&mut from.by_ref().take(start - at), &mut to)?;
-            from.seek_relative((end - start) as i64)?;
+            written += io::copy(&mut from.by_ref().take(start - at), &mut to).map_err(disk)?;
+            // What is cut out is read all the same: the CRC-32 is of the whole.
+            io::copy(&mut from.by_ref().take(end - start), &mut io::sink()).map_err(disk)?;
             at = end;
         }
-        to.into_inner()
-            .map_err(std::io::IntoInnerError::into_error)?
-            .sync_all()?;
+        matches(&old, file, from.bytes, from.hash.finalize())?;
+        let crc = to.hash.finalize();
+        let to = to.inner.into_inner();
+        to.map_err(io::IntoInnerError::into_error)
+            .and_then(|to| to.sync_all())
+            .and_then(|()| self.sync_staged())
+            .map_err(disk)?;
         #[cfg(test)]
         crate::export::simulation::synced(path, written);
-        File::open(self.inner.directory.join("staged"))?.sync_all()?;
-        Ok(written)
+        Ok((written, crc))
     }
 
     /// The scan is over and every file is sealed.
@@ -325,14 +379,87 @@ fn forget_scan(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Counts and hashes what passes through.
+struct Crc<I> {
+    inner: I,
+    hash: Hasher,
+    bytes: u64,
+}
+
+impl<I> Crc<I> {
+    fn new(inner: I) -> Self {
+        Self {
+            inner,
+            hash: Hasher::new(),
+            bytes: 0,
+        }
+    }
+
+    fn passed(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+}
+
+impl<I: Read> Read for Crc<I> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.passed(&buffer[..n]);
+        Ok(n)
+    }
+}
+
+impl<I: Write> Write for Crc<I> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(buffer)?;
+        self.passed(&buffer[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Whether what was found of a staged file is what was written.
+fn matches(path: &Path, file: &FileRow, bytes: u64, crc: u32) -> Result<(), StoreError> {
+    let found = match (bytes == file.bytes, crc == file.crc) {
+        (true, true) => return Ok(()),
+        (false, _) => format!("has {bytes} bytes"),
+        (true, false) => "has other content than was written (its CRC-32 differs)".to_owned(),
+    };
+    Err(StoreError::Staged {
+        path: path.to_owned(),
+        found,
+        bytes: file.bytes,
+    })
+}
+
+/// A staged file that cannot be opened or read any more.
+fn lost(path: &Path, bytes: u64, error: io::Error) -> StoreError {
+    let path = path.to_owned();
+    if error.kind() == io::ErrorKind::NotFound {
+        return StoreError::Staged {
+            path,
+            found: "is not there".to_owned(),
+            bytes,
+        };
+    }
+    StoreError::Disk {
+        path,
+        source: error,
+    }
+}
+
 fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
     Ok(FileRow {
         number: row.get(0)?,
         name: row.get(1)?,
         bytes: row.get(2)?,
         rows: row.get(3)?,
-        sealed_ms: row.get(4)?,
-        token: row.get(5)?,
-        ended: row.get::<_, Option<String>>(6)?.is_some(),
+        crc: row.get(4)?,
+        sealed_ms: row.get(5)?,
+        token: row.get(6)?,
+        ended: row.get::<_, Option<String>>(7)?.is_some(),
     })
 }

@@ -22,7 +22,8 @@ impl Together {
         let names = |payload: &Payload, name: &String| payload.contains_key(name);
         let covers = newer.payload.iter().all(|(name, value)| {
             let older = older.payload.get(name);
-            !blank(value.get()) || older.is_none_or(|older| blank(older.get()))
+            // Of two kinds of blank one may be a value to the destination and the other not.
+            !blank(value.get()) || older.is_none_or(|older| older.get() == value.get())
         });
         let says_all = older.payload.keys().all(|name| names(&newer.payload, name));
         let fits = match (older.kind, newer.kind) {

@@ -57,6 +57,19 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A staged file is not what was written.
+    #[error(
+        "staged file {path} {found}; {bytes} bytes were staged. Put it back as it was, or move this \
+         export's folder away to scan anew"
+    )]
+    Staged {
+        /// The file.
+        path: PathBuf,
+        /// What is there instead.
+        found: String,
+        /// How long it durably was.
+        bytes: u64,
+    },
     /// Another process has it.
     #[error(
         "store {path} is in use by another process; stop that one first, or give this one another --data"
@@ -77,9 +90,17 @@ pub enum StoreError {
         /// The one that is known.
         expected: i64,
     },
+    /// It was there, and is not any more.
+    #[error(
+        "store {path} is empty or not there, but it was there before; nothing was changed. Restore it from a backup, or move this export's folder away to start anew"
+    )]
+    Gone {
+        /// The database.
+        path: PathBuf,
+    },
     /// Something stands in it that this program never wrote.
     #[error(
-        "store {path}: {what} cannot be read; nothing was changed. Restore it from a backup, or move it away to start anew"
+        "store {path}: {what} cannot be read; nothing was changed. Restore it from a backup, or move this export's folder away to start anew"
     )]
     Damaged {
         /// The database.
@@ -90,8 +111,18 @@ pub enum StoreError {
 }
 
 fn disk_hint(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind as Kind;
     match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => FREE_SPACE,
+        Kind::StorageFull | Kind::QuotaExceeded => FREE_SPACE,
+        Kind::FileTooLarge => {
+            "; a limit on the size of files (`ulimit -f`, or the file system's) is reached: raise it, then start again: nothing is lost"
+        }
+        Kind::PermissionDenied
+        | Kind::ReadOnlyFilesystem
+        | Kind::NotADirectory
+        | Kind::AlreadyExists => {
+            "; a folder is needed there that this user may write to: make room for it, or give another --data"
+        }
         _ => "",
     }
 }
@@ -100,12 +131,20 @@ fn disk_hint(error: &std::io::Error) -> &'static str {
 const FREE_SPACE: &str = "; free some space, then start again: nothing is lost";
 
 fn hint(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode as Code;
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => FREE_SPACE,
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-            "; the file is damaged and nothing was changed. Restore it from a backup, or move it away to start anew"
+        Some(Code::DiskFull) => FREE_SPACE,
+        // What SQLite makes of every refusal but "no space left".
+        Some(Code::SystemIoFailure) => {
+            "; the disk refuses: it is full, at a limit (a quota, `ulimit -f`) or failing. Repair that, then start again: nothing is lost"
         }
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
+            "; this user must be allowed to write to it and to its folder"
+        }
+        Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
+            "; the file is damaged and nothing was changed. Restore it from a backup, or move this export's folder away to start anew"
+        }
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
             "; another program holds it: close that one, then start again"
         }
         _ => "",

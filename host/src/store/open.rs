@@ -1,11 +1,13 @@
 //! Opening a store: the lock, the database, its format.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::{Inner, Store, StoreError};
 
@@ -14,6 +16,9 @@ const FORMAT: i64 = 2;
 
 /// Marks a SQLite file as ours: "slce".
 const APPLICATION_ID: i64 = 0x736c_6365;
+
+/// What stands in the lock file once the database was made: from then on its absence is a loss.
+const MADE: &[u8] = b"export.db was made\n";
 
 /// Page cache in KiB, and the bound on what a store costs in memory.
 const CACHE_KIB: i64 = 16 * 1024;
@@ -29,10 +34,11 @@ CREATE TABLE machine (
 CREATE TABLE commands (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, command TEXT NOT NULL);
 -- How far each source stream was accepted.
 CREATE TABLE positions (stream TEXT PRIMARY KEY, position TEXT NOT NULL);
--- Staged files: how long each durably is, and what became of its import job.
+-- Staged files: how long each durably is, the CRC-32 of so many bytes, and what became of its
+-- import job.
 CREATE TABLE files (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL,
-    bytes INTEGER NOT NULL, rows INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, rows INTEGER NOT NULL, crc INTEGER NOT NULL,
     digest BLOB NOT NULL, sealed_ms INTEGER,
     submissions INTEGER NOT NULL DEFAULT 0, submitted_ms INTEGER, token TEXT,
     outcome TEXT, ended_ms INTEGER, delivered INTEGER, refused INTEGER, message TEXT
@@ -92,7 +98,7 @@ impl Store {
     /// process out for as long as it is open.
     ///
     /// # Errors
-    /// In use, of another format, damaged, or not writable.
+    /// In use, of another format, damaged, gone, or not writable.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let disk = |source| StoreError::Disk {
             path: directory.to_owned(),
@@ -100,25 +106,32 @@ impl Store {
         };
         make_private(directory).map_err(disk)?;
         let path = directory.join("lock");
-        let lock = File::create(&path).map_err(disk)?;
+        let mut lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(disk)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
             Err(TryLockError::Error(source)) => return Err(disk(source)),
         }
+        let made = lock.metadata().map_err(disk)?.len() > 0;
+        let path = directory.join("export.db");
+        if made && std::fs::metadata(&path).map_or(0, |database| database.len()) == 0 {
+            return Err(StoreError::Gone { path });
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Self::connect(directory, flags, Some(lock))
-    }
-
-    /// Opens an existing store for a few short writes beside whoever works on it.
-    ///
-    /// # Errors
-    /// Not there, of another format, or damaged.
-    pub fn open_beside(directory: &Path) -> Result<Self, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Self::connect(directory, flags, None)
+        let store = Self::connect(directory, flags, lock.try_clone().map(Some).map_err(disk)?)?;
+        sync_folders(directory).map_err(disk)?;
+        if !made {
+            lock.write_all(MADE).map_err(disk)?;
+            lock.sync_all().map_err(disk)?;
+        }
+        Ok(store)
     }
 
     /// Opens an existing store for reading, whoever writes to it.
@@ -127,6 +140,15 @@ impl Store {
     /// Not there, of another format, or damaged.
     pub fn open_read_only(directory: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self::connect(directory, flags, None)
+    }
+
+    /// Opens an existing store for one small write beside the process that works on it.
+    ///
+    /// # Errors
+    /// Not there, of another format, damaged, or not writable.
+    pub fn open_beside(directory: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Self::connect(directory, flags, None)
     }
 
@@ -163,29 +185,75 @@ impl Store {
     }
 }
 
-/// Sets the connection up; answers the format that the database has now.
+/// Sets the connection up; answers the format that the database has now. A database that is not
+/// ours, or damaged, is left as it was.
 fn prepare(connection: &Connection, writable: bool) -> rusqlite::Result<i64> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    if writable {
+    let format = || connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+    if !writable {
+        return format();
+    }
+    // Else closing it again would write the rest of an earlier run into it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    let found = format()?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let new = found == 0 && tables == 0;
+    if new {
         // So that the disk gets back what a scan needed. Before anything else is written: later it
         // would have no effect.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
-        let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let tables: i64 =
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if format == 0 && tables == 0 {
-            connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID};
-                 PRAGMA user_version = {FORMAT}; COMMIT;"
-            ))?;
+    } else if found == FORMAT {
+        check(connection)?;
+    } else {
+        return Ok(found);
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    if new {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID};
+             PRAGMA user_version = {FORMAT}; COMMIT;"
+        ))?;
+    }
+    format()
+}
+
+/// Reads every page once: damage that shows only when a page is needed would show in the middle of
+/// the work, after the rest of the database was changed.
+fn check(connection: &Connection) -> rusqlite::Result<()> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let found = found.replace('\n', " ");
+    Err(rusqlite::Error::SqliteFailure(
+        ffi::Error::new(ffi::SQLITE_CORRUPT),
+        Some(found),
+    ))
+}
+
+/// Puts on disk that the database is in its folder, and the folders in theirs. Every time, since an
+/// earlier start may have been cut off before it came to that.
+fn sync_folders(directory: &Path) -> std::io::Result<()> {
+    let sync = |folder: &Path| match folder.as_os_str().is_empty() {
+        true => File::open(".")?.sync_all(),
+        false => File::open(folder)?.sync_all(),
+    };
+    sync(directory)?;
+    // The tenant's folder, that of all data, and the one that this is in.
+    for folder in directory.ancestors().skip(1).take(3) {
+        match sync(folder) {
+            // Then it was not made by us.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => break,
+            result => result?,
         }
     }
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+    Ok(())
 }
 
 /// Makes a folder that only its owner can look into: it holds members' attributes.

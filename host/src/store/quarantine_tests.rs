@@ -149,13 +149,7 @@ fn a_refused_row_is_overtaken_by_a_later_row_of_the_scan_and_not_by_an_earlier_o
             payload: Some("{}".to_owned()),
             ..Quarantined::default()
         };
-        let mut appender = store
-            .append_to(FileEnd {
-                number: 1,
-                bytes: 0,
-                rows: 0,
-            })
-            .unwrap();
+        let mut appender = store.append_to(FileEnd::empty(1)).unwrap();
         appender.append(b"row", 1).unwrap();
         let chunk = ScanChunk {
             received: 2,

@@ -54,6 +54,20 @@ pub struct FileEnd {
     pub bytes: u64,
     /// Its rows.
     pub rows: u64,
+    /// The CRC-32 of its bytes.
+    pub crc: u32,
+}
+
+impl FileEnd {
+    /// A file that nothing was written to yet.
+    pub fn empty(number: u32) -> Self {
+        Self {
+            number,
+            bytes: 0,
+            rows: 0,
+            crc: 0,
+        }
+    }
 }
 
 /// What one chunk of the scan has brought. The files are synced before it is committed.
@@ -83,6 +97,32 @@ impl Store {
             db.prepare_cached("SELECT position FROM positions WHERE stream = ?1")?
                 .query_row([stream], |row| row.get(0))
                 .optional()
+        })
+    }
+
+    /// Puts another position in the place of one, or none: a person's word where a source goes on.
+    /// Answers whether it was there.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn move_position(
+        &self,
+        stream: &str,
+        from: &str,
+        to: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        self.write(|tx| {
+            let moved = match to {
+                Some(to) => tx.execute(
+                    "UPDATE positions SET position = ?3 WHERE stream = ?1 AND position = ?2",
+                    (stream, from, to),
+                ),
+                None => tx.execute(
+                    "DELETE FROM positions WHERE stream = ?1 AND position = ?2",
+                    (stream, from),
+                ),
+            };
+            Ok(moved? > 0)
         })
     }
 
@@ -166,8 +206,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(|tx| {
             let mut upsert = tx.prepare_cached(
-                "INSERT INTO files (number, name, bytes, rows, digest) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT DO UPDATE SET bytes = ?3, rows = ?4, digest = ?5",
+                "INSERT INTO files (number, name, bytes, rows, digest, crc)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET bytes = ?3, rows = ?4, digest = ?5, crc = ?6",
             )?;
             for file in &chunk.files {
                 let before: Option<Digest> = tx
@@ -181,6 +222,7 @@ impl Store {
                     file.bytes,
                     file.rows,
                     before.unwrap_or_default().plus(added),
+                    file.crc,
                 ))?;
             }
             let kept: Vec<_> = chunk.refused.iter().map(|row| row.kept.clone()).collect();

@@ -95,9 +95,14 @@ fn waiting_changes_of_a_member_are_sent_as_one_only_if_that_leads_to_the_same() 
             vec![(e, r#"{"a":["x"]}"#), (u, r#"{"a":[null]}"#)],
         ),
         (
-            "a blank over a blank covers nothing up",
-            vec![(e, r#"{"a":null}"#), (u, r#"{"a":""}"#)],
-            vec![(e, r#"{"a":""}"#)],
+            "a blank over the same blank covers nothing up",
+            vec![(e, r#"{"a":null}"#), (u, r#"{"a":null}"#)],
+            vec![(e, r#"{"a":null}"#)],
+        ),
+        (
+            "an empty object may be a value where a null is none",
+            vec![(e, r#"{"a":{}}"#), (u, r#"{"a":null}"#)],
+            vec![(e, r#"{"a":{}}"#), (u, r#"{"a":null}"#)],
         ),
         (
             "a value over a blank does not either",
@@ -287,18 +292,7 @@ fn every_member_is_in_one_lane_whatever_their_number() {
 /// Writes rows to a staged file as a scan does, and commits them.
 pub(super) fn scan(store: &Store, rows: &[(&str, &[u8])]) {
     let file = store.files().unwrap().pop();
-    let end = file.map_or(
-        FileEnd {
-            number: 1,
-            bytes: 0,
-            rows: 0,
-        },
-        |file| FileEnd {
-            number: file.number,
-            bytes: file.bytes,
-            rows: file.rows,
-        },
-    );
+    let end = file.map_or(FileEnd::empty(1), |file| file.end());
     let mut appender = store.append_to(end).unwrap();
     let mut chunk = ScanChunk {
         received: rows.len() as u64,
@@ -372,19 +366,65 @@ fn what_a_crash_left_behind_the_durable_length_is_cut_off() {
 fn a_staged_file_that_lost_bytes_is_an_error_and_not_a_hole() {
     let (_directory, store) = store();
     scan(&store, &[("whole\n", &[1])]);
-    std::fs::write(store.staged_path("1.staged"), "who").unwrap();
-    let error = store
-        .append_to(FileEnd {
-            number: 1,
-            bytes: 6,
-            rows: 1,
-        })
-        .err()
-        .unwrap();
+    let end = store.files().unwrap()[0].end();
+    let path = store.staged_path("1.staged");
+    std::fs::write(&path, "who").unwrap();
+    let error = store.append_to(end).err().unwrap().to_string();
     assert!(
-        error.to_string().contains("has 3 bytes, 6 were written"),
+        error.contains("has only 3 bytes; 6 bytes were staged"),
         "{error}"
     );
+    std::fs::remove_file(&path).unwrap();
+    let error = store.append_to(end).err().unwrap().to_string();
+    assert!(
+        error.contains("is not there; 6 bytes were staged"),
+        "{error}"
+    );
+    assert!(!path.exists(), "an empty one is no help");
+}
+
+#[test]
+fn a_staged_file_with_another_byte_is_noticed_when_it_is_sealed_and_before_it_is_sent() {
+    let (_directory, store) = store();
+    // In several pieces: the sum goes on from the durable one.
+    scan(&store, &[("a\n", &[1]), ("bb\n", &[2])]);
+    scan(&store, &[("ccc\n", &[3]), ("d\n", &[1])]);
+    let damage = |name: &str, at: usize, byte: u8| {
+        let path = store.staged_path(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let before = std::mem::replace(&mut bytes[at], byte);
+        std::fs::write(&path, bytes).unwrap();
+        before
+    };
+    let file = store.files().unwrap().remove(0);
+    store.verify(&file).unwrap();
+    store.find_superseded().unwrap();
+    // In a row that stays, and in the one that is cut out.
+    for at in [5, 0] {
+        let before = damage("1.staged", at, b'x');
+        for error in [
+            store.verify(&file).unwrap_err(),
+            store.seal(&file, 5).unwrap_err(),
+        ] {
+            let error = error.to_string();
+            for part in ["1.staged", "its CRC-32 differs", "Put it back"] {
+                assert!(error.contains(part), "{error}");
+            }
+        }
+        assert_eq!(store.files().unwrap()[0], file);
+        damage("1.staged", at, before);
+    }
+    store.seal(&file, 5).unwrap();
+    let sealed = store.files().unwrap().remove(0);
+    assert_eq!(sealed.name, "1.sealed");
+    store.verify(&sealed).unwrap();
+    let before = damage("1.sealed", 4, b'x');
+    assert!(store.verify(&sealed).is_err());
+    damage("1.sealed", 4, before);
+    store.verify(&sealed).unwrap();
+    std::fs::remove_file(store.staged_path("1.sealed")).unwrap();
+    let error = store.verify(&sealed).unwrap_err().to_string();
+    assert!(error.contains("is not there"), "{error}");
 }
 
 #[test]
@@ -409,14 +449,18 @@ fn a_damaged_or_foreign_database_is_refused_and_not_touched() {
 
     let (other, store) = store();
     drop(store);
-    let connection = Connection::open(other.path().join("export.db")).unwrap();
-    connection.pragma_update(None, "user_version", 99).unwrap();
-    drop(connection);
-    let error = Store::open(other.path()).err().unwrap();
-    assert!(
-        matches!(error, StoreError::Format { found: 99, .. }),
-        "{error}"
-    );
+    for format in [1, 99] {
+        let connection = Connection::open(other.path().join("export.db")).unwrap();
+        connection
+            .pragma_update(None, "user_version", format)
+            .unwrap();
+        drop(connection);
+        let error = Store::open(other.path()).err().unwrap();
+        assert!(
+            matches!(error, StoreError::Format { found, .. } if found == format),
+            "{error}"
+        );
+    }
 }
 
 #[test]
