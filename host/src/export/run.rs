@@ -23,6 +23,10 @@ pub(super) async fn drive(context: Arc<Context>) -> Result<(), StoreError> {
     }
     context.commit(Commit::Nothing, state.clone()).await?;
     context.store.run(Store::sweep).await?;
+    // What operators wanted while nothing ran, before anybody is told where it is.
+    while let Some(done) = command(&context).await? {
+        (state, effect) = settle(&context, state, done).await?;
+    }
     if !matches!(state, State::Parked { .. })
         && let Some(trouble) = check(&context).await
     {

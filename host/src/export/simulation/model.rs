@@ -187,20 +187,20 @@ pub(super) struct Coverage(BTreeMap<String, u64>);
 /// What must have happened at least this often in a part of the seeds.
 const MUST: [(&str, u64); 15] = [
     ("killed", 500),
-    ("stopped", 20),
+    ("stopped", 100),
     ("imported", 1_000),
-    ("taken", 5_000),
+    ("taken", 2_000),
     ("refused", 200),
-    ("trapped", 200),
-    ("throttled", 50),
-    ("unauthorized", 50),
-    ("answer-lost", 100),
-    ("no-answer", 100),
-    ("job-failed", 20),
-    ("paused", 20),
-    ("resumed", 20),
-    ("clock", 20),
-    ("some-to-retry", 100),
+    ("trapped", 400),
+    ("throttled", 40),
+    ("unauthorized", 100),
+    ("answer-lost", 90),
+    ("no-answer", 70),
+    ("job-failed", 15),
+    ("paused", 35),
+    ("resumed", 120),
+    ("clock", 40),
+    ("some-to-retry", 70),
 ];
 
 impl Coverage {
