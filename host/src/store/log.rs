@@ -64,13 +64,15 @@ impl Together {
     /// What both changes come to if the newer one may be laid over the older one, attribute by
     /// attribute, and lead to the same as if both were sent; else they are sent one after the
     /// other. An exit says something of its own. A blank may mean "leave it alone" to a
-    /// destination, and then an older value that it covers up would never arrive. And parts of one
-    /// value from two changes make a value that nobody ever said.
+    /// destination, and then an older value that it covers up would never arrive; what is a blank to
+    /// one destination is a value to another, as `{}` is that is sent as text, so only the very same
+    /// blank may be covered up. And parts of one value from two changes make a value that nobody
+    /// ever said.
     fn merge(&self, older: &Said, newer: &Said) -> Option<Said> {
         let names = |payload: &Payload, name: &String| payload.contains_key(name);
         let covers = newer.payload.iter().all(|(name, value)| {
             let older = older.payload.get(name);
-            !blank(value.get()) || older.is_none_or(|older| blank(older.get()))
+            !blank(value.get()) || older.is_none_or(|older| older.get() == value.get())
         });
         let says_all = older.payload.keys().all(|name| names(&newer.payload, name));
         let fits = match (older.kind, newer.kind) {

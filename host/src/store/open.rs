@@ -98,9 +98,11 @@ impl Store {
         Self::connect(directory, flags, None)
     }
 
-    /// Whether there is a store in this folder.
+    /// Whether there is a store in this folder. A file without any table is none yet: it is being
+    /// made, or whoever made it was killed, and the next start goes on with it.
     pub fn exists(directory: &Path) -> bool {
-        directory.join("export.db").exists()
+        let database = directory.join("export.db");
+        database.exists() && !has_no_tables(&database).unwrap_or(false)
     }
 
     fn connect(directory: &Path, flags: OpenFlags, lock: Option<File>) -> Result<Self, StoreError> {
@@ -143,10 +145,7 @@ fn prepare(connection: &Connection, writable: bool) -> rusqlite::Result<i64> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
-        let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let tables: i64 =
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if format == 0 && tables == 0 {
+        if is_new(connection)? {
             connection.execute_batch(&format!(
                 "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID};
                  PRAGMA user_version = {FORMAT}; COMMIT;"
@@ -154,6 +153,22 @@ fn prepare(connection: &Connection, writable: bool) -> rusqlite::Result<i64> {
         }
     }
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Whether nobody has made tables in it.
+fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
+    let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(format == 0 && tables == 0)
+}
+
+fn has_no_tables(database: &Path) -> rusqlite::Result<bool> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(database, flags)?;
+    // Whoever is making it holds it for a moment.
+    connection.busy_timeout(Duration::from_secs(5))?;
+    is_new(&connection)
 }
 
 /// Makes a folder that only its owner can look into: it holds members' attributes.
