@@ -234,6 +234,10 @@ async fn comes(moment: Moment, world: &World, began: u64) {
             let now = arrived(world);
             until_true(|| arrived(world) >= now + n).await;
         }
+        Moment::Store => {
+            let store = world.path(".sluice/test/everyone/export.db");
+            until_true(|| store.exists()).await;
+        }
         Moment::Staging => {
             let file = staged("1.staged");
             let bytes = || std::fs::metadata(&file).map_or(0, |metadata| metadata.len());

@@ -65,6 +65,8 @@ pub enum Moment {
     Elapsed(u64),
     /// So many more requests have arrived.
     Requests(u64),
+    /// The store is being made.
+    Store,
     /// The first bytes of the scan are in a file.
     Staging,
     /// A staged file was completed.
@@ -183,7 +185,8 @@ fn moment(dice: &mut Dice) -> Moment {
         0 => Moment::Elapsed(dice.below(600)),
         1 => Moment::Staging,
         2 => Moment::Sealed,
-        3..=5 => Moment::Requests(dice.between(1, 60)),
+        3 => Moment::Store,
+        4 | 5 => Moment::Requests(dice.between(1, 60)),
         _ => Moment::Phase {
             phase: match dice.percent(50) {
                 true => dice.pick(&PHASES),
@@ -232,7 +235,7 @@ mod tests {
             .collect();
         assert_eq!(jobs.len(), 3, "{jobs:?}");
         let kills: BTreeSet<_> = rounds().map(|round| name(&round.kill)).collect();
-        assert_eq!(kills.len(), 5, "{kills:?}");
+        assert_eq!(kills.len(), 6, "{kills:?}");
         assert!(rounds().any(|round| !round.account["rate_limit"].is_null()));
         assert!(plans.iter().any(|plan| plan.members > 10_000));
         assert!(plans.iter().any(|plan| plan.staged_file_max_rows.is_some()));
