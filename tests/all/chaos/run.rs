@@ -9,11 +9,11 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use sluice::store::Store;
 use sluice_audience::Audience;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::schedule::{Append, Moment, PHASES, Round, Scale, Schedule};
 use super::tally::Tally;
-use crate::process::until_true;
+use crate::process::{PATIENCE, until_true};
 use crate::world::World;
 
 /// Performs the plan of this seed. If it fails, what is left of it is kept, and the error says how
@@ -37,7 +37,7 @@ pub async fn survives(seed: u64, scale: Scale) -> Result<Tally> {
         return Err(error.context(format!(
             "seed {seed} came to a bad end. See it again:\n\n    \
              SLUICE_SEED={seed} cargo xtask test --test all -- --exact chaos::{test} --ignored --nocapture\n\n\
-             Folder: {}\nPlan: {schedule:#?}",
+             Folder: {}\nPlan: {schedule:?}",
             world.folder.path().display()
         )));
     }
@@ -69,7 +69,24 @@ impl Life {
             &json!({"rate_limit": null, "queue_delay_ms": 0, "processing_delay_ms": 0}),
         )?;
         world.simulator.release_jobs();
-        world.finish().await.context("at the end")?;
+        let ended = world.run(&["--until-idle"]).await?;
+        let stats = world.simulator.stats();
+        if ended.code == Some(6) && stats["faults"]["job_failed"].as_u64() > Some(0) {
+            // A job that failed in the last round may be asked about only now. That parks once, and
+            // the next start submits every file anew that was not imported yet.
+            let status = self.look(world).await?;
+            ensure!(
+                status["state"]["reason"]["why"] == "import-failed",
+                "parked: {status:#}"
+            );
+            world.finish().await.context("at the end")?;
+        } else {
+            ensure!(
+                ended.code == Some(world.good_end()),
+                "at the end: {ended:?}"
+            );
+            world.prove().await.context("at the end")?;
+        }
         let stats = world.simulator.stats();
         ensure!(
             stats["requests_not_in_log"] == 0,
@@ -159,7 +176,9 @@ impl Life {
         }
         // What a killed program has put on the wire may still arrive, and is not to be taken for
         // something that the next one sends.
-        world.simulator.quiet().await;
+        timeout(PATIENCE, world.simulator.quiet())
+            .await
+            .context("a request never ends")?;
         if round.release_jobs {
             world.simulator.release_jobs();
         }

@@ -35,12 +35,17 @@ async fn soak() -> Result<()> {
     for _ in 0..SIDE_BY_SIDE {
         workers.spawn(work(soak.clone()));
     }
-    // The first failure ends the others with it.
-    while let Some(ended) = workers.join_next().await {
-        ended??;
+    let mut result = Ok(());
+    while result.is_ok()
+        && let Some(ended) = workers.join_next().await
+    {
+        result = ended?;
     }
+    // The first failure ends the others with it.
+    drop(workers);
     let (_, tally) = &*soak.sum.lock().unwrap_or_else(PoisonError::into_inner);
     println!("{tally}\nfirst seed   {first}");
+    result?;
     ensure!(tally.schedules > 0, "there was no time for a schedule");
     Ok(())
 }

@@ -95,9 +95,9 @@ impl Jobs {
     pub(crate) fn release(&self, now_ms: u64) {
         let mut later = HashSet::new();
         for job in crate::lock(&self.all).values_mut().rev() {
-            let files = job.files.iter().map(|file| file["file_name"].to_string());
-            // Every name is remembered, also after one that was seen.
-            let again = files.fold(false, |again, name| !later.insert(name) || again);
+            let names = || job.files.iter().map(|file| file["file_name"].to_string());
+            let again = names().any(|name| later.contains(&name));
+            later.extend(names());
             if job.is_lost() && !again {
                 job.fault = None;
                 job.due_ms = now_ms;
