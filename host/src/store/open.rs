@@ -102,7 +102,7 @@ impl Store {
     /// made, or whoever made it was killed, and the next start goes on with it.
     pub fn exists(directory: &Path) -> bool {
         let database = directory.join("export.db");
-        database.exists() && !has_no_tables(&database).unwrap_or(false)
+        database.exists() && has_tables(&database)
     }
 
     fn connect(directory: &Path, flags: OpenFlags, lock: Option<File>) -> Result<Self, StoreError> {
@@ -163,12 +163,22 @@ fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(format == 0 && tables == 0)
 }
 
-fn has_no_tables(database: &Path) -> rusqlite::Result<bool> {
+/// Looks without writing. What cannot be read is said by whoever opens it.
+fn has_tables(database: &Path) -> bool {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(database, flags)?;
-    // Whoever is making it holds it for a moment.
-    connection.busy_timeout(Duration::from_secs(5))?;
-    is_new(&connection)
+    let looked = Connection::open_with_flags(database, flags).and_then(|connection| {
+        // Whoever is making it holds it for a moment.
+        connection.busy_timeout(Duration::from_secs(5))?;
+        is_new(&connection)
+    });
+    match looked {
+        Ok(new) => !new,
+        // A rollback is due that only a writer can do. With its write-ahead log a store needs none:
+        // it was killed before it had that, and so before it had tables.
+        Err(error) => error
+            .sqlite_error()
+            .is_none_or(|error| error.extended_code != rusqlite::ffi::SQLITE_READONLY_ROLLBACK),
+    }
 }
 
 /// Makes a folder that only its owner can look into: it holds members' attributes.

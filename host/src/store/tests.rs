@@ -424,6 +424,29 @@ fn a_store_that_is_being_made_is_none_yet_and_the_next_start_makes_it() {
     assert!(Store::exists(directory.path()));
 }
 
+/// What is left by a process that was killed in the very first transaction of a store.
+#[test]
+fn a_store_that_must_be_rolled_back_first_is_none_yet_and_the_next_start_makes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("export.db");
+    let connection = Connection::open(&database).unwrap();
+    connection
+        .execute_batch("CREATE TABLE half (made)")
+        .unwrap();
+    drop(connection);
+    // The header of a journal that says: no page was there before.
+    let mut journal = vec![0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    for number in [0_u32, 1, 0, 512, 4096] {
+        journal.extend(number.to_be_bytes());
+    }
+    journal.resize(512, 0);
+    std::fs::write(directory.path().join("export.db-journal"), journal).unwrap();
+    assert!(Store::open_read_only(directory.path()).is_err());
+    assert!(!Store::exists(directory.path()));
+    drop(Store::open(directory.path()).unwrap());
+    assert!(Store::exists(directory.path()));
+}
+
 #[test]
 fn a_damaged_or_foreign_database_is_refused_and_not_touched() {
     let directory = tempfile::tempdir().unwrap();
