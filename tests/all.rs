@@ -11,6 +11,8 @@ mod wire;
 mod world;
 
 // The tests.
+#[path = "all/chaos.rs"]
+mod chaos;
 #[path = "all/contract.rs"]
 mod contract;
 #[path = "all/database.rs"]
@@ -41,17 +43,21 @@ mod swap;
 /// A file that nobody declares is never compiled, and its tests never fail.
 #[test]
 fn every_file_of_this_folder_is_a_module() -> anyhow::Result<()> {
-    let declared = include_str!("all.rs");
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/all");
-    let mut files = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let name = entry?.file_name().into_string().unwrap_or_default();
-        if name.ends_with(".rs") {
-            files += 1;
-            let path = format!("#[path = \"all/{name}\"]\n");
-            assert!(declared.contains(&path), "tests/all/{name} is not declared");
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    for (folder, within, declared) in [
+        ("all", "all", include_str!("all.rs")),
+        ("all/chaos", "chaos", include_str!("all/chaos.rs")),
+    ] {
+        let mut files = 0;
+        for entry in std::fs::read_dir(tests.join(folder))? {
+            let name = entry?.file_name().into_string().unwrap_or_default();
+            if name.ends_with(".rs") {
+                files += 1;
+                let path = format!("#[path = \"{within}/{name}\"]\n");
+                assert!(declared.contains(&path), "{folder}/{name} is not declared");
+            }
         }
+        assert!(files > 0, "the folder {folder} is not there");
     }
-    assert!(files > 0, "the folder is not there");
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -169,17 +169,28 @@ impl Running {
 
     /// Waits until something happens. An error if the process ends first, or if it never happens.
     pub async fn until(&mut self, what: &str, happens: impl Future<Output = ()>) -> Result<()> {
-        let ended = tokio::select! {
-            () = happens => return Ok(()),
-            ended = self.child.wait() => ended?,
+        match self.unless_it_ends(what, happens).await? {
+            Ok(()) => Ok(()),
+            Err(ended) => bail!(
+                "{what}: sluice ended before ({ended}); it says:\n{}",
+                self.said()
+            ),
+        }
+    }
+
+    /// Waits until something happens, or else until the process ends.
+    pub async fn unless_it_ends<T>(
+        &mut self,
+        what: &str,
+        happens: impl Future<Output = T>,
+    ) -> Result<Result<T, ExitStatus>> {
+        tokio::select! {
+            happened = happens => Ok(Ok(happened)),
+            ended = self.child.wait() => Ok(Err(ended?)),
             () = tokio::time::sleep(PATIENCE) => {
                 bail!("{what}: does not happen; sluice says:\n{}", self.said())
             }
-        };
-        bail!(
-            "{what}: sluice ended before ({ended}); it says:\n{}",
-            self.said()
-        )
+        }
     }
 
     /// Waits until a condition holds that nothing can tell us of.
@@ -231,7 +242,8 @@ impl Running {
         self.ended().await
     }
 
-    fn said(&self) -> String {
+    /// Everything that it has said so far.
+    pub fn said(&self) -> String {
         read(&self.stdout) + &read(&self.stderr)
     }
 }

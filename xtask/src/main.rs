@@ -41,6 +41,15 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Kill the program and break its destination, with a new plan each time, until the time is over.
+    Soak {
+        /// How long new plans are begun.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// The first plan's seed; the next ones follow. If not given, one that was not used before.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Measure: memory over audience sizes, and rows per second.
     Bench,
 }
@@ -52,6 +61,7 @@ fn main() -> Result<()> {
         Command::Plugin => plugin::build().map(drop),
         Command::Demo { members, changes } => run::demo(members, changes),
         Command::Test { rest } => run::test(&rest),
+        Command::Soak { minutes, seed } => run::soak(minutes, seed),
         Command::Bench => run::bench(),
     }
 }

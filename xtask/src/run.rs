@@ -1,6 +1,7 @@
 //! Running what was built: the demo, the tests, the benchmarks.
 
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
@@ -37,6 +38,22 @@ pub fn test(rest: &[String]) -> Result<()> {
         .args(rest)
         .env("SLUICE_COMPONENTS", components);
     run(&mut test, "a test")
+}
+
+/// Builds everything and runs the soak, which is a test that nobody runs in passing.
+pub fn soak(minutes: u64, seed: Option<u64>) -> Result<()> {
+    // A second is shorter than any plan takes: so the seeds of two soaks never meet.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let components = build()?;
+    say(format_args!("soaking for {minutes} minutes"));
+    let mut test = cargo("test");
+    test.args(EVERYTHING)
+        .args(["--test", "all", "--"])
+        .args(["--exact", "chaos::soak::soak", "--ignored", "--nocapture"])
+        .env("SLUICE_COMPONENTS", components)
+        .env("SLUICE_SOAK_MINUTES", minutes.to_string())
+        .env("SLUICE_SEED", seed.unwrap_or(now).to_string());
+    run(&mut test, "the soak")
 }
 
 /// Builds everything and runs the benchmarks.

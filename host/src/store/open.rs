@@ -152,9 +152,11 @@ impl Store {
         Self::connect(directory, flags, None)
     }
 
-    /// Whether there is a store in this folder.
+    /// Whether there is a store in this folder. A file without any table is none yet: it is being
+    /// made, or whoever made it was killed, and the next start goes on with it.
     pub fn exists(directory: &Path) -> bool {
-        directory.join("export.db").exists()
+        let database = directory.join("export.db");
+        database.exists() && has_tables(&database)
     }
 
     fn connect(directory: &Path, flags: OpenFlags, lock: Option<File>) -> Result<Self, StoreError> {
@@ -199,9 +201,7 @@ fn prepare(connection: &Connection, writable: bool) -> rusqlite::Result<i64> {
     // Else closing it again would write the rest of an earlier run into it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let found = format()?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let new = found == 0 && tables == 0;
+    let new = is_new(connection)?;
     if new {
         // So that the disk gets back what a scan needed. Before anything else is written: later it
         // would have no effect.
@@ -254,6 +254,32 @@ fn sync_folders(directory: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether nobody has made tables in it.
+fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
+    let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(format == 0 && tables == 0)
+}
+
+/// Looks without writing. What cannot be read is said by whoever opens it.
+fn has_tables(database: &Path) -> bool {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let looked = Connection::open_with_flags(database, flags).and_then(|connection| {
+        // Whoever is making it holds it for a moment.
+        connection.busy_timeout(Duration::from_secs(5))?;
+        is_new(&connection)
+    });
+    match looked {
+        Ok(new) => !new,
+        // A rollback is due that only a writer can do. With its write-ahead log a store needs none:
+        // it was killed before it had that, and so before it had tables.
+        Err(error) => error
+            .sqlite_error()
+            .is_none_or(|error| error.extended_code != rusqlite::ffi::SQLITE_READONLY_ROLLBACK),
+    }
 }
 
 /// Makes a folder that only its owner can look into: it holds members' attributes.

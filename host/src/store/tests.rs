@@ -96,13 +96,18 @@ fn waiting_changes_of_a_member_are_sent_as_one_only_if_that_leads_to_the_same() 
         ),
         (
             "a blank over the same blank covers nothing up",
-            vec![(e, r#"{"a":null}"#), (u, r#"{"a":null}"#)],
-            vec![(e, r#"{"a":null}"#)],
+            vec![(e, r#"{"a":null,"b":1}"#), (u, r#"{"a":null,"b":2}"#)],
+            vec![(e, r#"{"a":null,"b":2}"#)],
         ),
         (
-            "an empty object may be a value where a null is none",
+            "an empty object may be a text to a destination, and a null mean leave it alone",
             vec![(e, r#"{"a":{}}"#), (u, r#"{"a":null}"#)],
             vec![(e, r#"{"a":{}}"#), (u, r#"{"a":null}"#)],
+        ),
+        (
+            "a null may clear, and an empty text mean leave it alone",
+            vec![(e, r#"{"a":null}"#), (u, r#"{"a":""}"#)],
+            vec![(e, r#"{"a":null}"#), (u, r#"{"a":""}"#)],
         ),
         (
             "a value over a blank does not either",
@@ -435,6 +440,48 @@ fn a_store_has_one_owner() {
     assert!(Store::open_read_only(directory.path()).is_ok());
     drop(store);
     assert!(Store::open(directory.path()).is_ok());
+}
+
+/// What is left by a process that was killed just before the tables were there.
+#[test]
+fn a_store_that_is_being_made_is_none_yet_and_the_next_start_makes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(!Store::exists(directory.path()));
+    let database = directory.path().join("export.db");
+    std::fs::write(&database, []).unwrap();
+    assert!(!Store::exists(directory.path()));
+    let connection = Connection::open(&database).unwrap();
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .unwrap();
+    assert!(!Store::exists(directory.path()));
+    drop(connection);
+    assert!(!Store::exists(directory.path()));
+    drop(Store::open(directory.path()).unwrap());
+    assert!(Store::exists(directory.path()));
+}
+
+/// What is left by a process that was killed in the very first transaction of a store.
+#[test]
+fn a_store_that_must_be_rolled_back_first_is_none_yet_and_the_next_start_makes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("export.db");
+    let connection = Connection::open(&database).unwrap();
+    connection
+        .execute_batch("CREATE TABLE half (made)")
+        .unwrap();
+    drop(connection);
+    // The header of a journal that says: no page was there before.
+    let mut journal = vec![0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    for number in [0_u32, 1, 0, 512, 4096] {
+        journal.extend(number.to_be_bytes());
+    }
+    journal.resize(512, 0);
+    std::fs::write(directory.path().join("export.db-journal"), journal).unwrap();
+    assert!(Store::open_read_only(directory.path()).is_err());
+    assert!(!Store::exists(directory.path()));
+    drop(Store::open(directory.path()).unwrap());
+    assert!(Store::exists(directory.path()));
 }
 
 #[test]

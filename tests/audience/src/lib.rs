@@ -17,6 +17,7 @@ mod words;
 
 pub use changes::Changes;
 pub use compare::Comparison;
+pub use dice::{Dice, Purpose};
 pub use expected::{Counts, Expected};
 pub use mapping::{definitions, forbidden_fields, mapping, unexpected_fields};
 pub use members::{Kind, Members};

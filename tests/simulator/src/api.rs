@@ -36,6 +36,7 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if !self.answered {
             crate::lock(&self.sim.log).abandoned();
+            self.sim.activity.send_replace(());
         }
     }
 }
@@ -176,6 +177,7 @@ fn gate(sim: &Sim, config: &Config, headers: &HeaderMap) -> Option<Response> {
         }
         window.1 += 1;
         if window.1 > limit.per_second.get() {
+            crate::lock(&sim.faults).count("rate_limit");
             let mut response = message(StatusCode::TOO_MANY_REQUESTS, "too many requests");
             retry_after(&mut response, limit.retry_after);
             return Some(response);

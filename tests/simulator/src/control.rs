@@ -24,6 +24,7 @@ pub(crate) fn router(sim: Arc<Sim>) -> Router {
         .route("/users", get(users))
         .route("/requests", get(requests))
         .route("/jobs", get(jobs))
+        .route("/jobs/release", post(release_jobs))
         .route("/stats", get(stats))
         .route("/clock", get(clock).post(set_clock))
         .route("/config", get(config).put(set_config))
@@ -76,6 +77,11 @@ async fn requests(State(sim): State<Arc<Sim>>) -> Response {
 
 async fn jobs(State(sim): State<Arc<Sim>>) -> Response {
     lines(&sim.jobs.list(&sim.config()))
+}
+
+async fn release_jobs(State(sim): State<Arc<Sim>>) -> StatusCode {
+    sim.jobs.release(sim.clock.now());
+    StatusCode::NO_CONTENT
 }
 
 async fn stats(State(sim): State<Arc<Sim>>) -> Json<Value> {

@@ -1,6 +1,6 @@
 //! What goes wrong on purpose: which request, and how.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ pub struct Answer {
     pub retry_after: Option<u64>,
 }
 
-/// What happens to the next import jobs.
+/// What happens to the next import jobs. See [`crate::Simulator::release_jobs`] for the end of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobRule {
@@ -83,12 +83,27 @@ fn once() -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobFault {
-    /// Stays in processing for ever.
+    /// Stays in processing until it is released.
     Stuck,
     /// Fails without taking any row.
     Failed,
-    /// Accepted, then forgotten: reading it is answered 404.
+    /// Accepted, then forgotten: reading it is answered 404 until it is released.
     Unknown,
+}
+
+impl JobFault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stuck => "job_stuck",
+            Self::Failed => "job_failed",
+            Self::Unknown => "job_unknown",
+        }
+    }
+
+    /// Whether such a job never ends by itself.
+    pub(crate) fn is_lost(self) -> bool {
+        matches!(self, Self::Stuck | Self::Unknown)
+    }
 }
 
 impl Kind {
@@ -109,6 +124,8 @@ impl Kind {
 pub(crate) struct Faults {
     rules: Vec<Active>,
     jobs: VecDeque<JobRule>,
+    /// How often each kind has struck. Outlives the rules.
+    struck: BTreeMap<String, u64>,
 }
 
 #[derive(Debug)]
@@ -141,16 +158,25 @@ impl Faults {
     }
 
     pub(crate) fn strike(&mut self, method: &str, path: &str, base: &str) -> Option<Kind> {
-        let matching = self
+        let kind = self
             .rules
             .iter_mut()
-            .filter(|active| active.rule.matches.covers(method, path, base));
-        for active in matching {
-            if active.strikes() {
-                return Some(active.rule.kind.clone());
-            }
-        }
-        None
+            .filter(|active| active.rule.matches.covers(method, path, base))
+            .find_map(|active| active.strikes().then(|| active.rule.kind.clone()))?;
+        self.count(&match &kind {
+            Kind::Status(answer) => format!("{}_{}", kind.name(), answer.code),
+            kind => kind.name().to_owned(),
+        });
+        Some(kind)
+    }
+
+    /// One more fault of this kind has struck.
+    pub(crate) fn count(&mut self, kind: &str) {
+        *self.struck.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn struck(&self) -> &BTreeMap<String, u64> {
+        &self.struck
     }
 
     pub(crate) fn next_job(&mut self) -> Option<JobFault> {
@@ -160,6 +186,7 @@ impl Faults {
         if rule.next == 0 {
             self.jobs.pop_front();
         }
+        self.count(fault.name());
         Some(fault)
     }
 }

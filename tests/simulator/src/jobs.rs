@@ -1,6 +1,6 @@
-//! Import jobs: waiting on the simulated clock, then taking their files.
+//! Import jobs: waiting on the simulated clock, then taking their files, one job after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -43,6 +43,13 @@ enum State {
     Failed(String),
 }
 
+impl Job {
+    /// Whether it will not end by itself.
+    fn is_lost(&self) -> bool {
+        self.fault.is_some_and(JobFault::is_lost)
+    }
+}
+
 impl State {
     fn is_over(&self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed(_))
@@ -69,6 +76,34 @@ impl Jobs {
 
     fn has(&self, id: u64) -> bool {
         crate::lock(&self.all).contains_key(&id)
+    }
+
+    fn is_lost(&self, id: u64) -> bool {
+        let jobs = crate::lock(&self.all);
+        jobs.get(&id).is_some_and(Job::is_lost)
+    }
+
+    /// Whether nothing that was submitted before is still to be taken.
+    fn is_next(&self, id: u64) -> bool {
+        let jobs = crate::lock(&self.all);
+        jobs.range(..id)
+            .all(|(_, job)| job.state.is_over() || job.is_lost())
+    }
+
+    /// Jobs that are stuck or unknown go on, but for those whose file was submitted again later:
+    /// their turn was before that one's, and is over.
+    pub(crate) fn release(&self, now_ms: u64) {
+        let mut later = HashSet::new();
+        for job in crate::lock(&self.all).values_mut().rev() {
+            let names = || job.files.iter().map(|file| file["file_name"].to_string());
+            let again = names().any(|name| later.contains(&name));
+            later.extend(names());
+            if job.is_lost() && !again {
+                job.fault = None;
+                job.due_ms = now_ms;
+            }
+        }
+        self.changed.send_replace(());
     }
 
     /// The status as the vendor answers it; nothing for a job that nobody knows.
@@ -154,9 +189,13 @@ pub(crate) fn submit(sim: &Arc<Sim>, config: Arc<Config>, upload: Upload, merge:
     let fault = crate::lock(&sim.faults).next_job();
     let now = sim.clock.now();
     let starts_ms = now + config.queue_delay_ms;
-    let due_ms = starts_ms + config.processing_delay_ms;
+    let mut due_ms = starts_ms + config.processing_delay_ms;
+    let mut all = crate::lock(&sim.jobs.all);
     let id = sim.jobs.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-    let lost = matches!(fault, Some(JobFault::Stuck | JobFault::Unknown));
+    for earlier in all.values().filter(|job| !job.is_lost()) {
+        due_ms = due_ms.max(earlier.due_ms);
+    }
+    let lost = fault.is_some_and(JobFault::is_lost);
     let job = Job {
         submitted_ms: now,
         due_ms: if lost { u64::MAX } else { due_ms },
@@ -168,7 +207,8 @@ pub(crate) fn submit(sim: &Arc<Sim>, config: Arc<Config>, upload: Upload, merge:
         refused: 0,
         row_errors: Vec::new(),
     };
-    crate::lock(&sim.jobs.all).insert(id, job);
+    all.insert(id, job);
+    drop(all);
     let sim = sim.clone();
     let files = upload.files;
     tokio::spawn(async move {
@@ -193,10 +233,13 @@ async fn run(
 ) {
     sim.clock.reached(starts_ms).await;
     sim.jobs.change(id, |job| job.state = State::Processing);
-    if matches!(fault, Some(JobFault::Stuck | JobFault::Unknown)) {
-        return;
+    if fault.is_some_and(JobFault::is_lost) {
+        sim.jobs.until(|jobs| !jobs.is_lost(id)).await;
+    } else {
+        sim.clock.reached(due_ms).await;
     }
-    sim.clock.reached(due_ms).await;
+    // A file that is submitted twice must not be taken while, or after, the second one is.
+    sim.jobs.until(|jobs| jobs.is_next(id)).await;
     if !sim.jobs.has(id) {
         return;
     }

@@ -148,6 +148,16 @@ impl Simulator {
         self.sim.jobs.settled(|| self.sim.clock.now()).await;
     }
 
+    /// Jobs that are stuck or unknown go on, but for those whose file was submitted again later.
+    pub fn release_jobs(&self) {
+        self.sim.jobs.release(self.sim.clock.now());
+    }
+
+    /// Waits until no request is under way: whoever was killed has no effect any more after this.
+    pub async fn quiet(&self) {
+        self.until(|sim| lock(&sim.sim.log).in_flight() == 0).await;
+    }
+
     /// Waits until the condition holds; it is asked anew after each answered request.
     pub async fn until(&self, mut holds: impl FnMut(&Self) -> bool) {
         let mut activity = self.sim.activity.subscribe();

@@ -82,6 +82,10 @@ impl Log {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self {
             in_flight: self.in_flight,

@@ -23,7 +23,7 @@ pub(crate) struct Sim {
     /// The second of simulated time for which requests are counted, and how many came.
     pub window: Mutex<(u64, u32)>,
     pub stopping: watch::Sender<bool>,
-    /// Touched after each answered request.
+    /// Touched after each request that was answered, or whose sender went away.
     pub activity: watch::Sender<()>,
 }
 
@@ -69,6 +69,7 @@ impl Sim {
         let mut stats = json!(account.counts);
         stats["fields"] = json!(account.names_seen());
         drop(account);
+        stats["faults"] = json!(crate::lock(&self.faults).struck());
         if let (Value::Object(stats), Value::Object(requests)) =
             (&mut stats, crate::lock(&self.log).stats())
         {
@@ -80,7 +81,7 @@ impl Sim {
     pub(crate) fn reset(&self) {
         *crate::lock(&self.account) = Account::new(&self.config().attributes);
         self.jobs.clear();
-        crate::lock(&self.faults).set(Vec::new(), Vec::new());
+        *crate::lock(&self.faults) = Faults::default();
         crate::lock(&self.log).clear();
     }
 }

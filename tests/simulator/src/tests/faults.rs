@@ -161,3 +161,111 @@ async fn jobs_can_be_stuck_fail_or_be_forgotten() {
     account.sim.settled().await;
     assert_eq!(account.job(&healthy).await.1["status"], "succeeded");
 }
+
+#[tokio::test]
+async fn jobs_that_never_ended_go_on_when_they_are_released() {
+    let account = Account::plain().await;
+    let jobs = [JobFault::Stuck, JobFault::Unknown].map(|job| JobRule { job, next: 1 });
+    account.sim.set_faults(Vec::new(), jobs.into());
+    let named = |name: &'static str, city: &str| {
+        let text = format!("email,city\n{name}@example.com,{city}\n");
+        let part = reqwest::multipart::Part::text(text).file_name(name);
+        reqwest::multipart::Form::new()
+            .text("import_type", "demo")
+            .part("users", part)
+    };
+    account.submit(named("a", "Rome")).await;
+    account.submit(named("b", "Rome")).await;
+    let (_, again) = account.submit(named("a", "Bonn")).await;
+    account.sim.settled().await;
+    assert_eq!(account.sim.users().len(), 1);
+    let url = format!("{}/jobs/release", account.sim.base());
+    assert_eq!(account.client.post(url).send().await.unwrap().status(), 204);
+    account.sim.settled().await;
+    let cities: Vec<Value> = account
+        .sim
+        .users()
+        .into_iter()
+        .map(|mut user| user["city"].take())
+        .collect();
+    // The first upload of `a` was overtaken by the second, and must not undo it.
+    assert_eq!(cities, ["Bonn", "Rome"]);
+    assert_eq!(account.job("1").await.1["status"], "processing");
+    assert_eq!(account.job("2").await.1["status"], "succeeded");
+    assert_eq!(again["id"], "3");
+}
+
+#[tokio::test]
+async fn a_job_waits_for_those_that_were_submitted_before() {
+    let account = Account::plain().await;
+    let slow = json!({"processing_delay_ms": 60_000});
+    account.sim.patch_config(&slow).unwrap();
+    account.sim.set_clock(crate::ClockMode::Manual);
+    account.import("email,city\na@example.com,Rome\n").await;
+    let quick = json!({"processing_delay_ms": 0});
+    account.sim.patch_config(&quick).unwrap();
+    account.import("email,city\na@example.com,Bonn\n").await;
+    account.sim.settled().await;
+    assert!(account.sim.users().is_empty());
+    account.sim.advance(60_000).await;
+    assert_eq!(account.sim.users()[0]["city"], "Bonn");
+}
+
+#[tokio::test]
+async fn stats_say_how_often_each_fault_has_struck() {
+    let account = Account::plain().await;
+    let users = |kind, times| Rule {
+        matches: Match {
+            method: Some("POST".into()),
+            path_prefix: Some("/users".into()),
+        },
+        times: Some(times),
+        kind,
+        ..Rule::default()
+    };
+    let busy = FaultKind::Status(Answer {
+        code: 503,
+        body: None,
+        retry_after: None,
+    });
+    let rules = vec![
+        users(busy, 2),
+        users(FaultKind::NotJson, 1),
+        users(FaultKind::SlowDrip(0), 0),
+    ];
+    let failed = JobRule {
+        job: JobFault::Failed,
+        next: 2,
+    };
+    account.sim.set_faults(rules, vec![failed]);
+    for _ in 0..4 {
+        account.post(json!({"record_id": "a"})).await.unwrap();
+    }
+    account.import("email\na@example.com\n").await;
+    account.sim.clear_faults();
+    let limit = json!({"rate_limit": {"per_second": 1}});
+    account.sim.set_clock(crate::ClockMode::Manual);
+    account.sim.patch_config(&limit).unwrap();
+    // Those of this second that came before were not counted.
+    for _ in 0..3 {
+        account.post(json!({"record_id": "a"})).await.unwrap();
+    }
+    let struck = json!({"status_503": 2, "not_json": 1, "job_failed": 1, "rate_limit": 2});
+    assert_eq!(account.sim.stats()["faults"], struck);
+}
+
+#[tokio::test]
+async fn it_is_quiet_once_the_last_request_is_over() {
+    let account = with(FaultKind::LatencyMs(20)).await;
+    let asked = account.post(json!({"record_id": "a"}));
+    let quiet = async {
+        // It has arrived and is not answered: nothing tells of that.
+        while account.sim.stats()["requests"] != 1 {
+            tokio::task::yield_now().await;
+        }
+        account.sim.quiet().await;
+        assert_eq!(account.sim.users().len(), 1);
+    };
+    let (answer, ()) = tokio::join!(asked, quiet);
+    assert_eq!(answer.unwrap().status(), 201);
+}
