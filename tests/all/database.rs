@@ -52,9 +52,11 @@ async fn with_changes_waiting(seed: u64) -> Result<World> {
 async fn refuses(world: &World, says: &[&str]) -> Result<Ended> {
     let ended = world.run(&["--until-idle"]).await?;
     ensure!(ended.code == Some(1), "{ended:?}");
-    for part in says {
+    for part in [says, &["test/everyone"]].concat() {
         ensure!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
     }
+    let causes = ended.stderr.matches("os error").count();
+    ensure!(causes <= 1, "told twice: {}", ended.stderr);
     Ok(ended)
 }
 

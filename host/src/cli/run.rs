@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use futures_util::future::join_all;
 use indicatif::MultiProgress;
 use sluice::deploy::{Demand, DeployError, deploy};
@@ -59,7 +59,12 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     };
     let exports: Vec<Export> = deployed
         .into_iter()
-        .map(|deployed| deployed.start())
+        .map(|deployed| {
+            let name = deployed.spec.name();
+            // The error tells its cause itself; as a chain it would be told twice.
+            let start = deployed.start();
+            start.map_err(|error| anyhow!("export {name} cannot be started: {error}"))
+        })
         .collect::<Result<_, _>>()?;
     if exports.is_empty() {
         eprintln!("error: the configuration has no exports");
