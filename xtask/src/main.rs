@@ -3,6 +3,7 @@
 //! Each does whatever set-up it needs by itself. Depends on next to nothing, so that it can say
 //! what it does before anything large is compiled.
 
+mod mutants;
 mod plugin;
 mod run;
 mod setup;
@@ -50,6 +51,11 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Put faults into a copy of the code, one after the other, and look whether the tests notice.
+    Mutants {
+        /// Only those with this in their name.
+        only: Option<String>,
+    },
     /// Measure: memory over audience sizes, and rows per second.
     Bench,
 }
@@ -62,6 +68,7 @@ fn main() -> Result<()> {
         Command::Demo { members, changes } => run::demo(members, changes),
         Command::Test { rest } => run::test(&rest),
         Command::Soak { minutes, seed } => run::soak(minutes, seed),
+        Command::Mutants { only } => mutants::run(only.as_deref()),
         Command::Bench => run::bench(),
     }
 }

@@ -274,6 +274,22 @@ fn rejected_changes_and_bad_lines_are_kept_with_their_reason() {
 }
 
 #[test]
+fn every_commit_is_on_disk_when_it_returns() {
+    let (_directory, store) = store();
+    let (mode, synchronous): (String, i64) = store
+        .read(|db| {
+            let mode = db.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+            Ok((
+                mode,
+                db.query_row("PRAGMA synchronous", [], |row| row.get(0))?,
+            ))
+        })
+        .unwrap();
+    // 2 is FULL: with a write-ahead log, that log is synced with every commit.
+    assert_eq!((mode.as_str(), synchronous), ("wal", 2));
+}
+
+#[test]
 fn every_member_is_in_one_lane_whatever_their_number() {
     let (_directory, store) = store();
     let members: Vec<String> = (0..200).map(|n| format!("m{n}")).collect();

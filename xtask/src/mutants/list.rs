@@ -1,0 +1,204 @@
+//! The faults that the tests must notice. `tests/README.md` shows the same list to people; a test
+//! compares the two, and looks whether every place to be changed is still there.
+
+/// One fault.
+pub struct Mutant {
+    /// How it is called on the command line and in the list.
+    pub name: &'static str,
+    /// The file that it is put into.
+    pub file: &'static str,
+    /// What stands there, exactly once.
+    pub find: &'static str,
+    /// What is put in its place.
+    pub replace: &'static str,
+    /// Which tests must fail: those of the library's own whose name begins like this, or of the
+    /// integration binary.
+    pub noticed_by: Tests,
+}
+
+/// Where to look.
+#[derive(Clone, Copy)]
+pub enum Tests {
+    Unit(&'static str),
+    Program(&'static str),
+}
+
+const SIMULATION: Tests = Tests::Unit("export::simulation");
+
+pub const MUTANTS: [Mutant; 22] = [
+    // The last event wins.
+    Mutant {
+        name: "members-changes-side-by-side",
+        file: "host/src/store/log.rs",
+        find: "WHERE older.member = this.member AND older.seq < this.seq)
+                 ORDER BY seq LIMIT ?3",
+        replace: "WHERE older.member = this.member AND older.seq < this.seq AND 0)
+                 ORDER BY seq LIMIT ?3",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "later-change-past-one-that-is-retried",
+        file: "host/src/store/log.rs",
+        find: "WHERE older.member = this.member AND older.seq < this.seq)
+                 ORDER BY seq LIMIT ?3",
+        replace: "WHERE older.member = this.member AND older.seq < this.seq
+                         AND older.not_before_ms <= ?4)
+                 ORDER BY seq LIMIT ?3",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "backfill-row-after-the-change",
+        file: "host/src/export/machine.rs",
+        find: "            if waiting.is_empty() {
+                State::CatchingUp { until: line_end }",
+        replace: "            if waiting.len() < 9 {
+                State::CatchingUp { until: line_end }",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "older-row-of-the-scan-kept",
+        file: "host/src/store/scan.rs",
+        find: "ORDER BY hash, rowid",
+        replace: "ORDER BY hash, rowid DESC",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "blank-over-a-value",
+        file: "host/src/store/merge.rs",
+        find: "!blank(value.get()) ||",
+        replace: "true || !blank(value.get()) ||",
+        noticed_by: Tests::Unit("store::tests"),
+    },
+    Mutant {
+        name: "halves-of-a-name-from-two-changes",
+        file: "host/src/store/merge.rs",
+        find: "self.whole(older, newer, true)",
+        replace: "self.whole(older, newer, true) || true",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "replay-overtakes",
+        file: "host/src/store/quarantine.rs",
+        find: "if entry.overtaken || newer_waits {",
+        replace: "if false && (entry.overtaken || newer_waits) {",
+        noticed_by: Tests::Unit("store::quarantine_tests"),
+    },
+    // No loss.
+    Mutant {
+        name: "skip-the-fsync",
+        file: "host/src/export/scan.rs",
+        find: "files.iter().try_for_each(Appender::sync)",
+        replace: "{ drop(files); Ok(()) }",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "commits-are-not-synced",
+        file: "host/src/store/open.rs",
+        find: "\"synchronous\", \"FULL\"",
+        replace: "\"synchronous\", \"NORMAL\"",
+        noticed_by: Tests::Unit("store::tests"),
+    },
+    Mutant {
+        name: "acknowledge-early",
+        file: "host/src/export/live.rs",
+        find: "} else if !retry.contains(&row) {",
+        replace: "} else if retry.len() <= rows {",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "drop-on-retry-limit",
+        file: "host/src/export/live.rs",
+        find: "} else if !retry.contains(&row) {",
+        replace: "} else if !retry.contains(&row) || pending.attempt > 1 {",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "answer-settles-a-newer-change",
+        file: "host/src/store/log.rs",
+        find: "\"DELETE FROM changes WHERE seq = ?1 AND version = ?2\"",
+        replace: "\"DELETE FROM changes WHERE seq = ?1 AND ?2 = ?2\"",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "resume-the-scan-one-chunk-late",
+        file: "host/src/export/scan.rs",
+        find: "    for batch in read.batches {",
+        replace: "    let early = writer.chunk.position.clone();
+    let before = context.store.run(|store| store.position(\"members\")).await?;
+    context
+        .store
+        .run(move |store| store.move_position(\"members\", &before.unwrap_or_default(), Some(&early)))
+        .await?;
+    for batch in read.batches {",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "keep-what-a-crash-left-in-a-file",
+        file: "host/src/store/files.rs",
+        find: "        file.set_len(end.bytes).map_err(disk)?;\n",
+        replace: "",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "lose-the-job-token",
+        file: "host/src/store/files.rs",
+        find: "SET token = ?2, submitted_ms",
+        replace: "SET token = nullif(?2, ?2), submitted_ms",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "data-without-its-position",
+        file: "host/src/store/log.rs",
+        find: "                scan::set_position(tx, stream, position)?;",
+        replace: "                if incoming.len() != 2 { scan::set_position(tx, stream, position)?; }",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "outcome-without-its-state",
+        file: "host/src/store/files.rs",
+        find: "            forget_scan(tx)?;
+            state::record(tx, state, now_ms)
+        })?;
+        self.remove_staged(&file.name);",
+        replace: "            forget_scan(tx)
+        })?;
+        self.remove_staged(&file.name);",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "superseded-is-not-counted",
+        file: "host/src/store/log.rs",
+        find: "                counts::add(tx, counts::LIVE, \"superseded\", live)?;\n",
+        replace: "                let _ = live;\n",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "damaged-file-is-sent",
+        file: "host/src/store/files.rs",
+        find: "        (true, true) => return Ok(()),",
+        replace: "        _ if bytes > 0 => return Ok(()),",
+        noticed_by: Tests::Unit("store::tests"),
+    },
+    // A failing export harms no other, and itself no more than it must.
+    Mutant {
+        name: "rows-beside-a-poisonous-one-are-lost",
+        file: "host/src/export/isolate.rs",
+        find: "                ahead.push(middle..range.end);\n",
+        replace: "",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "accepted-credential-is-not-noticed",
+        file: "host/src/export/run.rs",
+        find: "    Ok(Done::nothing(Input::Accepted))",
+        replace: "    Ok(Done::nothing(Input::CaughtUp))",
+        noticed_by: Tests::Program("operator::a_new_key"),
+    },
+    Mutant {
+        name: "full-log-does-not-slow-the-source",
+        file: "host/src/export/ingest.rs",
+        find: "Store::log_bytes).await? < limit {",
+        replace: "Store::log_bytes).await? < limit.max(u64::MAX) {",
+        noticed_by: Tests::Program("operator::a_full_log"),
+    },
+];
