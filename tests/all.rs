@@ -61,3 +61,38 @@ fn every_file_of_this_folder_is_a_module() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// README says which test proves what; a test that is renamed must be renamed there.
+#[test]
+fn every_test_that_readme_names_is_there() -> anyhow::Result<()> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut code = String::new();
+    for folder in ["tests/all", "host/src"] {
+        for file in process::everything_in(&root.join(folder))? {
+            if file.extension().is_some_and(|extension| extension == "rs") {
+                code += &std::fs::read_to_string(file)?;
+            }
+        }
+    }
+    let readme = std::fs::read_to_string(root.join("README.md"))?;
+    let names = readme.split('`').skip(1).step_by(2);
+    let tests: Vec<_> = names
+        .filter_map(|name| name.rsplit_once("::"))
+        .map(|(_, test)| test)
+        .filter(|test| {
+            !test.is_empty()
+                && test
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        })
+        .collect();
+    assert!(tests.len() > 20, "{tests:?}");
+    for test in tests {
+        let defined = format!("fn {test}()");
+        assert!(
+            code.contains(&defined),
+            "README names `{test}`, and there is no such test"
+        );
+    }
+    Ok(())
+}

@@ -110,6 +110,24 @@ async fn a_new_key_in_its_file_lets_every_refused_export_go_on() -> Result<()> {
                 && statuses[0]["live"]["received"] == 30
         })
         .await?;
+    // Now the account's key changes. One export finds out; the other makes no request, and hears it.
+    world
+        .simulator
+        .patch_config(&json!({"api_key": "a-newer-key-8888"}))?;
+    world.append(30..40)?;
+    running
+        .until_statuses(&world.sluice, "both are parked again", |statuses| {
+            both(statuses, "parked")
+        })
+        .await?;
+    std::fs::write(world.path("key"), "a-newer-key-8888")?;
+    running
+        .until_statuses(&world.sluice, "both go on", |statuses| {
+            both(statuses, "live")
+                && statuses[0]["live"]["received"] == 40
+                && statuses[0]["live"]["pending"] == 0
+        })
+        .await?;
     let ended = running.terminate().await?;
     ensure!(ended.code == Some(0), "{ended:?}");
     let comparison = world.expected.compare(world.simulator.users());
