@@ -105,6 +105,10 @@ async fn settle(
     context.commit(done.commit, next.clone()).await?;
     let export = &context.name;
     if let State::Parked { reason, .. } = &next {
+        // Also if it was refused before: another export may have been accepted meanwhile.
+        if let Reason::Unauthorized(message) = reason {
+            context.account.refuse(Some(message.clone()));
+        }
         if before == next {
             return Ok((next, effect));
         }
@@ -113,9 +117,6 @@ async fn settle(
             _ => {
                 tracing::error!(%export, was = before.phase(), %reason, "parked; everything is kept");
             }
-        }
-        if let Reason::Unauthorized(message) = reason {
-            context.account.refuse(Some(message.clone()));
         }
         context.note(reason.to_string(), None).await?;
     } else if next.phase() != before.phase() {
