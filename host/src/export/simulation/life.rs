@@ -16,6 +16,10 @@ use crate::store::{Command, Store};
 /// In virtual time. Whoever is not done by then, with nothing standing in the way, never will be.
 const PATIENCE: Duration = Duration::from_secs(48 * 3600);
 
+/// How often an export may be parked while nothing goes wrong any more: for each job that had
+/// failed before, and whatever else it found.
+const RESUMES: u32 = 30;
+
 impl Scenario {
     /// Lives until killed after so many steps, or to the end.
     pub fn live(&mut self, steps: Option<u64>) {
@@ -97,10 +101,11 @@ impl Scenario {
         self.kept_key
             .store(self.remote.lock().unwrap().key, Ordering::Relaxed);
         let done = async {
-            loop {
+            for resumed in 0.. {
                 match export.until_idle().await {
                     Ok(()) => return,
-                    Err(ExportError::Parked { .. }) => {
+                    Err(ExportError::Parked { reason, .. }) => {
+                        assert!(resumed < RESUMES, "parked again and again: {reason}");
                         self.command(Command::Resume);
                         tokio::time::sleep(Duration::from_secs(5)).await;
                     }
