@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crc32fast::Hasher;
 use rusqlite::{Row, Transaction};
 
+use super::crc::Crc;
 use super::digest::{Digest, Sum};
 use super::quarantine::Quarantined;
 use super::scan::FileEnd;
@@ -377,48 +378,6 @@ fn forget_scan(tx: &Transaction<'_>) -> rusqlite::Result<()> {
         tx.execute_batch("DELETE FROM identities; DELETE FROM cuts;")?;
     }
     Ok(())
-}
-
-/// Counts and hashes what passes through.
-struct Crc<I> {
-    inner: I,
-    hash: Hasher,
-    bytes: u64,
-}
-
-impl<I> Crc<I> {
-    fn new(inner: I) -> Self {
-        Self {
-            inner,
-            hash: Hasher::new(),
-            bytes: 0,
-        }
-    }
-
-    fn passed(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
-        self.bytes += bytes.len() as u64;
-    }
-}
-
-impl<I: Read> Read for Crc<I> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.passed(&buffer[..n]);
-        Ok(n)
-    }
-}
-
-impl<I: Write> Write for Crc<I> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let n = self.inner.write(buffer)?;
-        self.passed(&buffer[..n]);
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }
 
 /// Whether what was found of a staged file is what was written.

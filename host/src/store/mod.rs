@@ -4,8 +4,10 @@
 //! one transaction that is on disk when it returns (WAL, `synchronous = FULL`). A tenant can be
 //! inspected with `sqlite3` and removed with `rm -r`.
 
+mod append;
 mod commands;
 mod counts;
+mod crc;
 mod digest;
 mod files;
 mod log;

@@ -2,9 +2,9 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction};
 
+use super::append::{New, append_replay};
 use super::digest::{Digest, Sum};
 use super::files::FileRow;
-use super::log::{New, append_replay};
 use super::merge::Together;
 use super::{Store, StoreError, counts, digest};
 use crate::plugin::flat::Kind;

@@ -148,7 +148,7 @@ pub const MUTANTS: [Mutant; 22] = [
     },
     Mutant {
         name: "data-without-its-position",
-        file: "host/src/store/log.rs",
+        file: "host/src/store/append.rs",
         find: "                scan::set_position(tx, stream, position)?;",
         replace: "                if incoming.len() != 2 { scan::set_position(tx, stream, position)?; }",
         noticed_by: SIMULATION,
