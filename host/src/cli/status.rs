@@ -187,7 +187,7 @@ pub fn print(reports: &[Report]) {
         let dropped = report.receipt.counts.backfill.dropped + report.receipt.counts.live.dropped;
         if dropped > 0 {
             println!(
-                "{}: {} of them were dropped from quarantine by hand",
+                "{}: dropped from quarantine by hand: {}",
                 report.export,
                 grouped(dropped)
             );
