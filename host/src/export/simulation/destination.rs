@@ -28,6 +28,8 @@ pub(super) struct Remote {
     pub dice: Dice,
     /// In percent: how often something goes wrong.
     pub trouble: u64,
+    /// In percent: how many rows of a batch are to be sent again.
+    pub again: u64,
     /// The key that it accepts.
     pub key: u64,
     jobs: Vec<Job>,
@@ -64,6 +66,7 @@ impl Remote {
             model: Model::default(),
             dice: Dice::new(seed),
             trouble: 0,
+            again: 0,
             key: 0,
             jobs: vec![],
             next_job: 0,
@@ -345,8 +348,8 @@ impl Exporter for Scripted {
                         delivery.rejected.push(rejection(row));
                     }
                     _ => {
-                        let trouble = remote.trouble;
-                        if remote.dice.percent(trouble) {
+                        let again = remote.again;
+                        if remote.dice.percent(again) {
                             remote.event("some-to-retry");
                             delivery.retry.push(row as u32);
                             let problem = Problem::Transient("busy".to_owned());

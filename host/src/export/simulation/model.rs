@@ -200,7 +200,7 @@ const MUST: [(&str, u64); 15] = [
     ("paused", 35),
     ("resumed", 120),
     ("clock", 40),
-    ("some-to-retry", 70),
+    ("some-to-retry", 200),
 ];
 
 impl Coverage {

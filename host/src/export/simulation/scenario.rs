@@ -65,13 +65,19 @@ impl Scenario {
                 true => 1 + self.dice.below(120),
                 false => 1 + self.dice.below(900),
             };
-            self.remote.lock().unwrap().trouble = self.dice.pick(&[0, 5, 20, 50]);
+            self.trouble(&[0, 5, 20, 50], &[0, 10, 70]);
             self.live(Some(steps));
         }
-        self.remote.lock().unwrap().trouble = 0;
+        self.trouble(&[0], &[0]);
         self.live(None);
         Killer::end();
         self.finish()
+    }
+
+    fn trouble(&mut self, trouble: &[u64], again: &[u64]) {
+        let mut remote = self.remote.lock().unwrap();
+        remote.trouble = self.dice.pick(trouble);
+        remote.again = self.dice.pick(again);
     }
 
     fn finish(self) -> Vec<String> {
