@@ -23,6 +23,8 @@ mod disk;
 mod faults;
 #[path = "all/golden.rs"]
 mod golden;
+#[path = "all/isolation.rs"]
+mod isolation;
 #[path = "all/journey.rs"]
 mod journey;
 #[path = "all/kill.rs"]

@@ -1,5 +1,5 @@
-//! A wire between sluice and an account that remembers what goes over it, byte by byte, and can be
-//! cut in the middle of an upload.
+//! A wire between sluice and an account that remembers what goes over it, byte by byte, can be cut
+//! in the middle of an upload, and can be dead at the other end.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +24,7 @@ struct Shared {
     /// What went to the account: one text for each connection.
     sent: Mutex<Vec<Vec<u8>>>,
     hold: AtomicBool,
+    silent: AtomicBool,
     /// Whether an upload is being held.
     held: watch::Sender<bool>,
     cut: watch::Sender<u64>,
@@ -43,6 +44,7 @@ impl Wire {
             account,
             sent: Mutex::default(),
             hold: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             held: watch::Sender::new(false),
             cut: watch::Sender::new(0),
         });
@@ -74,9 +76,15 @@ impl Wire {
         let _ = held.wait_for(|held| *held).await;
     }
 
-    /// Cuts the connections that are held; uploads get through again.
+    /// From now on connections are taken, and nothing is ever answered.
+    pub fn fall_silent(&self) {
+        self.shared.silent.store(true, Ordering::Relaxed);
+    }
+
+    /// Cuts the connections that are held; everything gets through again.
     pub fn cut(&self) {
         self.shared.hold.store(false, Ordering::Relaxed);
+        self.shared.silent.store(false, Ordering::Relaxed);
         self.shared.cut.send_modify(|cuts| *cuts += 1);
     }
 
@@ -93,6 +101,10 @@ impl Wire {
 }
 
 async fn connection(mut client: TcpStream, shared: &Shared) -> Result<()> {
+    let mut cut = shared.cut.subscribe();
+    if shared.silent.load(Ordering::Relaxed) {
+        return Ok(cut.changed().await?);
+    }
     let account = TcpStream::connect(shared.account).await?;
     let (mut from_client, mut to_client) = client.split();
     let (mut from_account, mut to_account) = account.into_split();
@@ -114,7 +126,7 @@ async fn connection(mut client: TcpStream, shared: &Shared) -> Result<()> {
                 upload += n;
             }
             if upload > HELD_AFTER_BYTES && shared.hold.load(Ordering::Relaxed) {
-                let mut cut = shared.cut.subscribe();
+                cut.mark_unchanged();
                 shared.held.send_replace(true);
                 let _ = cut.changed().await;
                 return Err(std::io::ErrorKind::ConnectionAborted.into());

@@ -213,7 +213,11 @@ impl World {
     /// The account holds what it must, the store counts what happened, nothing was sent that
     /// nobody mapped, no mail went out, and no older change came after a newer one.
     pub async fn prove(&self) -> Result<()> {
-        let status = self.sluice.status().await?;
+        self.prove_by(&self.sluice.status().await?)
+    }
+
+    /// `prove`, with the status that was asked for elsewhere.
+    pub fn prove_by(&self, status: &Value) -> Result<()> {
         let counts = self.expected.counts();
         let comparison = self.expected.compare(self.simulator.users());
         ensure!(comparison.is_clean(), "{comparison}\n{status:#}");

@@ -158,7 +158,9 @@ async fn perform(
         return Err(Reason::Unauthorized(message).into());
     }
     match effect {
-        Effect::Scan => scan::scan(context).await,
+        // A chunk may take an hour of a plugin's time. One that is given up is scanned again: the
+        // staged file is cut to what is durable.
+        Effect::Scan => context.unless_halted(scan::scan(context)).await?,
         Effect::Seal => backfill::seal(context).await,
         Effect::Submit(file) => backfill::submit(context, *file).await,
         Effect::Poll(file) => backfill::poll(context, *file, looks).await,

@@ -35,7 +35,11 @@ pub async fn bench(program: &Path, component: &Path) -> Result<()> {
             ..Config::default()
         })
         .await?;
-        config::write(directory.path(), component, &simulator.url(), false)?;
+        config::Export {
+            members: Some("members.ndjson"),
+            ..config::Export::new(component, &simulator.url())
+        }
+        .write(directory.path(), "demo")?;
         let sluice = Sluice::new(program, directory.path())?;
         let began = Instant::now();
         let mut running = sluice

@@ -1,4 +1,4 @@
-//! The configuration that the demo writes: what an operator would write.
+//! The configuration that the demo and the benchmarks write: what an operator would write.
 
 use std::path::Path;
 
@@ -7,19 +7,53 @@ use anyhow::{Context, Result};
 /// The key that the simulated account accepts.
 pub const KEY: &str = "demo-key-3f9a1c";
 
-/// Writes one tenant with one export into `directory`.
-pub fn write(directory: &Path, component: &Path, endpoint: &str, changes: bool) -> Result<()> {
-    let component = component
-        .canonicalize()
-        .context("the component is not there")?;
-    let fields: String = mapping();
-    let changes = if changes {
-        "changes = { file = \"changes.ndjson\" }\n"
-    } else {
-        ""
-    };
-    let text = format!(
-        r#"[authorizations.main]
+/// One tenant with one export.
+pub struct Export<'a> {
+    pub component: &'a Path,
+    pub endpoint: &'a str,
+    /// Files beside the configuration.
+    pub members: Option<&'a str>,
+    pub changes: Option<&'a str>,
+    /// Lines of TOML.
+    pub fields: &'a str,
+    pub options: &'a str,
+    pub tuning: &'a str,
+}
+
+impl<'a> Export<'a> {
+    /// An export with the audience's mapping.
+    pub fn new(component: &'a Path, endpoint: &'a str) -> Self {
+        Self {
+            component,
+            endpoint,
+            members: None,
+            changes: None,
+            fields: "",
+            options: "import_type = \"demo\"",
+            tuning: "",
+        }
+    }
+
+    /// Writes it into `directory`, as the tenant `name`.
+    pub fn write(&self, directory: &Path, name: &str) -> Result<()> {
+        let component = self.component.canonicalize();
+        let component = component.context("the component is not there")?;
+        let Self {
+            endpoint,
+            options,
+            tuning,
+            ..
+        } = self;
+        let fields = match self.fields {
+            "" => mapping(),
+            fields => fields.to_owned(),
+        };
+        let sources: String = [("members", self.members), ("changes", self.changes)]
+            .iter()
+            .filter_map(|(key, file)| Some(format!("{key} = {{ file = {:?} }}\n", (*file)?)))
+            .collect();
+        let text = format!(
+            r#"[authorizations.main]
 label = "Retention Science, simulated"
 description = "An account on this machine, made for the demo"
 plugin = {component:?}
@@ -34,15 +68,19 @@ authorization = "main"
 label = "Everyone"
 audience = "everyone"
 user_id_field = "user_id"
-members = {{ file = "members.ndjson" }}
-{changes}
+{sources}
 [exports.everyone.fields]
 {fields}
 [exports.everyone.options]
-import_type = "demo"
+{options}
+
+[exports.everyone.tuning]
+{tuning}
 "#
-    );
-    std::fs::write(directory.join("demo.toml"), text).context("cannot write the configuration")
+        );
+        let file = directory.join(format!("{name}.toml"));
+        std::fs::write(file, text).context("cannot write the configuration")
+    }
 }
 
 /// One line for each source; a source with several destinations has a list.

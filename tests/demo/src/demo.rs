@@ -29,12 +29,17 @@ const FLAGS: [&str; 1] = ["send_transactional_welcome"];
 pub async fn demo(program: &Path, component: &Path, members: u64, changes: u64) -> Result<()> {
     let began = Instant::now();
     let directory = tempfile::tempdir()?;
-    let simulator = simulator().await?;
+    let simulator = account(QUEUED_MS, PROCESSING_MS).await?;
     say(format_args!(
         "a simulated Retention Science account listens at {}",
         simulator.url()
     ));
-    config::write(directory.path(), component, &simulator.url(), true)?;
+    config::Export {
+        members: Some("members.ndjson"),
+        changes: Some("changes.ndjson"),
+        ..config::Export::new(component, &simulator.url())
+    }
+    .write(directory.path(), "demo")?;
 
     let audience = Audience::new(members, SEED);
     let mut expected = Expected::new();
@@ -113,11 +118,12 @@ pub async fn demo(program: &Path, component: &Path, members: u64, changes: u64) 
     Ok(())
 }
 
-async fn simulator() -> Result<Simulator> {
+/// A simulated account that knows the audience's attributes.
+pub async fn account(queue_delay_ms: u64, processing_delay_ms: u64) -> Result<Simulator> {
     let config = Config {
         api_key: config::KEY.to_owned(),
-        queue_delay_ms: QUEUED_MS,
-        processing_delay_ms: PROCESSING_MS,
+        queue_delay_ms,
+        processing_delay_ms,
         ..Config::default()
     };
     let simulator = Simulator::start(config).await?;

@@ -4,6 +4,8 @@
 mod bench;
 mod config;
 mod demo;
+mod isolation;
+mod neighbours;
 mod sluice;
 
 use std::path::PathBuf;
@@ -27,16 +29,31 @@ struct Args {
     #[arg(long, default_value_t = 2_000)]
     changes: u64,
     /// Measure instead.
-    #[arg(long)]
-    bench: bool,
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, default_missing_value = "all")]
+    bench: Option<Bench>,
+}
+
+/// What to measure.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Bench {
+    All,
+    /// Memory and speed over audience sizes.
+    Size,
+    /// What exports notice of bad neighbours.
+    Isolation,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    if args.bench {
-        bench::bench(&args.sluice, &args.component).await
-    } else {
-        demo::demo(&args.sluice, &args.component, args.members, args.changes).await
+    let Some(what) = args.bench else {
+        return demo::demo(&args.sluice, &args.component, args.members, args.changes).await;
+    };
+    if what != Bench::Isolation {
+        bench::bench(&args.sluice, &args.component).await?;
     }
+    if what != Bench::Size {
+        isolation::bench(&args.sluice, &args.component).await?;
+    }
+    Ok(())
 }

@@ -34,15 +34,19 @@ impl Sluice {
         sluice
     }
 
+    /// The only export.
     pub async fn status(&self) -> Result<Value> {
+        Ok(self.statuses().await?.swap_remove(0))
+    }
+
+    pub async fn statuses(&self) -> Result<Vec<Value>> {
         let output = self.command("status").arg("--json").output().await?;
         ensure!(
             output.status.success(),
             "status: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        let all: Value = serde_json::from_slice(&output.stdout)?;
-        Ok(all[0].clone())
+        Ok(serde_json::from_slice(&output.stdout)?)
     }
 
     pub async fn print_status(&self) -> Result<()> {

@@ -1,5 +1,8 @@
 //! A plugin that misbehaves on demand: what stands in a row's first cell says how. The host must
-//! set such a row apart, and go on with the others.
+//! set such a row apart, and go on with the others. With the option `every_call = "trap"` there are
+//! no others: it fails in whatever it is called for.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sluice_guest::http::{self, Body, Failure, Request};
 use sluice_guest::{
@@ -11,9 +14,28 @@ use sluice_guest::{
 #[derive(Debug)]
 pub struct Probe;
 
-/// Does what a cell asks for; comes back only from those that ask for nothing.
+/// Rounds of a loop that take some tenths of a second: eight rows, which are a call, stay within a
+/// budget of five seconds.
+const BURN: u32 = 300_000_000;
+
+/// Whether every call is to trap. For one call only, as all memory of an instance.
+static TRAP: AtomicBool = AtomicBool::new(false);
+
+/// Does what the options ask for.
+fn called() {
+    if TRAP.load(Ordering::Relaxed) {
+        act("trap");
+    }
+}
+
+/// Does what a cell asks for; comes back only from those that ask for nothing but time.
 fn act(text: &str) {
     match text {
+        "burn" => {
+            for round in 0..BURN {
+                std::hint::black_box(round);
+            }
+        }
         "trap" => panic!("as it was asked to"),
         "loop" => loop {
             std::hint::black_box(());
@@ -101,15 +123,21 @@ impl Destination for Probe {
         }
     }
 
-    fn open(_: Settings) -> Result<(), Problem> {
+    /// Never traps itself: the host asks it before anything runs, and refuses a configuration that
+    /// the plugin fails on.
+    fn open(settings: Settings) -> Result<(), Problem> {
+        let trap = settings.options.contains(r#""every_call":"trap""#);
+        TRAP.store(trap, Ordering::Relaxed);
         Ok(())
     }
 
     fn check() -> Result<(), Problem> {
+        called();
         Ok(())
     }
 
     fn stage(rows: Batch, offset: u64) -> Result<Staged, Problem> {
+        called();
         let mut staging = Staging::default();
         if offset == 0 {
             staging.bytes.extend(b"what\n");
@@ -126,10 +154,12 @@ impl Destination for Probe {
     }
 
     fn submit(file: File) -> Result<String, Problem> {
+        called();
         Ok(file.rows.to_string())
     }
 
     fn poll(token: String) -> Result<ImportStatus, Problem> {
+        called();
         Ok(ImportStatus::Succeeded(Report {
             message: String::new(),
             accepted: token.parse().ok(),
@@ -140,6 +170,7 @@ impl Destination for Probe {
     }
 
     fn deliver(rows: Batch) -> Result<Delivery, Problem> {
+        called();
         let mut rejected = Vec::new();
         for row in Rows::new(&rows, 1).iter() {
             let text = row.cell(0).text;
