@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::bell::Bell;
 use super::clock::Clock;
 use super::exporter::Exporter;
 use super::isolate::is_crash;
@@ -37,8 +38,8 @@ pub(super) struct Context {
     pub stop: CancellationToken,
     /// Whether a command of an operator waits.
     pub commands: watch::Sender<bool>,
-    /// Changes whenever something was accepted, settled, or a phase began.
-    pub activity: watch::Sender<u64>,
+    /// Rings whenever something was accepted, settled, or a phase began.
+    pub activity: Bell,
     /// Whether the changes source has nothing more for now.
     pub source_at_end: watch::Sender<bool>,
     pub poison: AtomicU32,
@@ -122,7 +123,7 @@ impl Context {
     }
 
     pub fn bump(&self) {
-        self.activity.send_modify(|n| *n = n.wrapping_add(1));
+        self.activity.ring();
     }
 
     /// Waits; an error if the host is stopping meanwhile, or an operator wants something.

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::bell::Bell;
 use super::clock::Clock;
 use super::context::Context;
 use super::exporter::{Exporter, Sandboxed};
@@ -158,7 +159,7 @@ impl Export {
             meters: Arc::default(),
             stop: CancellationToken::new(),
             commands: watch::Sender::new(false),
-            activity: watch::Sender::new(0),
+            activity: Bell::default(),
             source_at_end: watch::Sender::new(changes.is_none()),
             poison: AtomicU32::new(0),
             spec,
@@ -306,11 +307,11 @@ impl Export {
         &self,
         mut reached: impl AsyncFnMut(&Context, &State) -> Result<bool, StoreError>,
     ) -> Result<(), ExportError> {
-        let mut activity = self.context.activity.subscribe();
+        let mut activity = self.context.activity.listen();
         let mut at_end = self.context.source_at_end.subscribe();
         let mut ended = self.ended.clone();
         loop {
-            activity.borrow_and_update();
+            activity.note();
             at_end.borrow_and_update();
             let export = || self.context.name.clone();
             if let Some(state) = self.state() {
@@ -332,7 +333,7 @@ impl Export {
                 changed = ended.changed() => if changed.is_err() {
                     return Err(ExportError::Stopped { export: export() });
                 },
-                _ = activity.changed() => {}
+                () = activity.heard() => {}
                 _ = at_end.changed() => {}
             }
         }

@@ -18,10 +18,10 @@ const AGAIN_MS: u64 = 5_000;
 /// The store's.
 pub(super) async fn room(context: &Context) -> Result<bool, StoreError> {
     let limit = context.spec.tuning.log_max_mib << 20;
-    let mut activity = context.activity.subscribe();
+    let mut activity = context.activity.listen();
     let mut told = false;
     loop {
-        activity.borrow_and_update();
+        activity.note();
         if context.store.run(Store::log_bytes).await? < limit {
             return Ok(true);
         }
@@ -36,7 +36,7 @@ pub(super) async fn room(context: &Context) -> Result<bool, StoreError> {
         tokio::select! {
             biased;
             () = context.stop.cancelled() => return Ok(false),
-            _ = activity.changed() => {}
+            () = activity.heard() => {}
         }
     }
 }

@@ -82,16 +82,14 @@ async fn caught_up(context: &Context, until: Option<i64>) -> Result<(), StoreErr
     let Some(until) = until else {
         return std::future::pending().await;
     };
-    let mut activity = context.activity.subscribe();
+    let mut activity = context.activity.listen();
     loop {
-        activity.borrow_and_update();
+        activity.note();
         match context.store.run(Store::line).await? {
             Some((first, _)) if first <= until => {}
             _ => return Ok(()),
         }
-        if activity.changed().await.is_err() {
-            return std::future::pending().await;
-        }
+        activity.heard().await;
     }
 }
 
@@ -103,10 +101,10 @@ async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> 
         rows => rows,
     };
     let horizon = RETRY_AFTER_CAP_MS as i64 + CALLS.cap_ms as i64;
-    let mut activity = context.activity.subscribe();
+    let mut activity = context.activity.listen();
     let mut attempt = 0;
     while !halt.is_cancelled() {
-        activity.borrow_and_update();
+        activity.note();
         let now = context.now_ms();
         let taken = context
             .store
@@ -124,7 +122,7 @@ async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> 
             tokio::select! {
                 biased;
                 () = halt.cancelled() => {}
-                _ = activity.changed() => {}
+                () = activity.heard() => {}
                 () = tokio::time::sleep(Duration::from_millis(wait.min(CALLS.cap_ms))) => {}
             }
             continue;

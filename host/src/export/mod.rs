@@ -5,6 +5,7 @@
 //! a plugin fails on.
 
 mod backfill;
+mod bell;
 mod clock;
 mod context;
 mod exporter;
