@@ -50,7 +50,7 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
-    /// Measure: memory over audience sizes, and rows per second.
+    /// Measure: memory over audience sizes, rows per second, and what exports notice of bad neighbours.
     Bench,
 }
 
