@@ -56,7 +56,7 @@ enum Command {
         /// Only those with this in their name.
         only: Option<String>,
     },
-    /// Measure: memory over audience sizes, and rows per second.
+    /// Measure: memory over audience sizes, rows per second, and what exports notice of bad neighbours.
     Bench,
 }
 

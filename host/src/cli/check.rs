@@ -52,8 +52,7 @@ pub async fn check(args: CheckArgs) -> anyhow::Result<Exit> {
 async fn ask(export: &Deployed) -> Result<(), sluice::plugin::CallError> {
     let grant = Grant {
         http: export.http(),
-        log: LogSink::new(&export.spec.name()),
-        staged: None,
+        ..Grant::none(LogSink::new(&export.spec.name()))
     };
     export.open(grant, Limits::default()).await?.check().await
 }

@@ -116,8 +116,8 @@ async fn requests(
     let log = LogSink::new(&deployed.spec.name());
     let grant = Grant {
         http: Http::Recorder(recorder.clone()),
-        log,
         staged,
+        ..Grant::none(log)
     };
     let session = deployed.open(grant, Limits::default()).await?;
     // Only what it asked for matters; its answer is about requests that were never made.

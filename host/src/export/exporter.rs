@@ -6,7 +6,7 @@ use super::spec::ExportSpec;
 use crate::capability::{Http, LogSink, StagedFile};
 use crate::plugin::flat::Rows;
 use crate::plugin::types::{Delivery, File, ImportStatus, Manifest, Settings, Staged};
-use crate::plugin::{CallError, Grant, Limits, Plugin, Session};
+use crate::plugin::{CallError, Grant, Limits, Plugin, Session, Turns};
 
 /// What a call answers.
 pub(super) type Answer<'a, T> = BoxFuture<'a, Result<T, CallError>>;
@@ -36,6 +36,7 @@ pub(super) struct Sandboxed {
     settings: Settings,
     limits: Limits,
     name: String,
+    turns: Turns,
 }
 
 impl Sandboxed {
@@ -46,6 +47,7 @@ impl Sandboxed {
             settings: spec.settings(),
             limits: spec.limits(),
             name: spec.name(),
+            turns: Turns::default(),
         }
     }
 
@@ -54,6 +56,7 @@ impl Sandboxed {
             http: self.http.clone(),
             log: LogSink::new(&self.name),
             staged,
+            turns: self.turns.clone(),
         };
         self.plugin.open(&self.settings, grant, self.limits).await
     }

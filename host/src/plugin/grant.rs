@@ -1,5 +1,6 @@
 //! What an instance is given.
 
+use super::turn::Turns;
 use crate::capability::{Http, LogSink, StagedFile};
 
 /// What an instance may do besides computing.
@@ -11,6 +12,8 @@ pub struct Grant {
     pub log: LogSink,
     /// The one file that it may send.
     pub staged: Option<StagedFile>,
+    /// Turns at computing, which it shares with the other calls of its export.
+    pub turns: Turns,
 }
 
 impl Grant {
@@ -20,6 +23,7 @@ impl Grant {
             http: Http::Nothing,
             log,
             staged: None,
+            turns: Turns::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
 use super::grant::Grant;
+use super::turn::Turn;
 
 /// How often guest code is interrupted to be counted. Fine enough that a budget of a few hundred
 /// milliseconds is kept within a few percent, coarse enough that it costs nothing to notice.
@@ -58,6 +59,7 @@ pub(super) enum Exhausted {
 pub(super) struct Guarded {
     pub(super) grant: Grant,
     pub(super) limits: Limits,
+    pub(super) turn: Turn,
     pub(super) exhausted: Option<Exhausted>,
     memory_bytes: usize,
     table_elements: usize,
@@ -67,6 +69,7 @@ pub(super) struct Guarded {
 impl Guarded {
     pub(super) fn store(engine: &wasmtime::Engine, grant: Grant, limits: Limits) -> Store<Self> {
         let state = Self {
+            turn: Turn::of(&grant.turns),
             grant,
             limits,
             exhausted: None,
@@ -87,10 +90,8 @@ impl Guarded {
                 state.exhausted = Some(Exhausted::Cpu);
                 return Ok(UpdateDeadline::Interrupt);
             }
-            Ok(UpdateDeadline::YieldCustom(
-                1,
-                Box::pin(tokio::task::yield_now()),
-            ))
+            let turn = state.turn.clone();
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(turn.next())))
         });
         store
     }

@@ -12,6 +12,7 @@ mod grant;
 mod guard;
 mod session;
 mod track_0_1;
+mod turn;
 
 pub use contract::{MANIFEST_LIMIT_BYTES, TOKEN_LIMIT_BYTES};
 pub use engine::{Engine, Inspection, Plugin};
@@ -19,6 +20,7 @@ pub use error::{CallError, LoadError};
 pub use grant::Grant;
 pub use guard::Limits;
 pub use session::Session;
+pub use turn::Turns;
 
 /// The contract's own types, of the newest track that this host serves.
 pub mod types {

@@ -28,6 +28,7 @@ impl http::Host for Guarded {
         &mut self,
         request: http::Request,
     ) -> wasmtime::Result<Result<http::Response, http::Failure>> {
+        self.turn.release();
         Ok(self
             .grant
             .http
@@ -39,6 +40,7 @@ impl http::Host for Guarded {
         &mut self,
         requests: Vec<http::Request>,
     ) -> wasmtime::Result<Vec<Result<http::Response, http::Failure>>> {
+        self.turn.release();
         Ok(self
             .grant
             .http

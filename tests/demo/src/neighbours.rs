@@ -1,5 +1,5 @@
 //! The exports of the measurement of isolation: good ones, each with an account and a model of its
-//! own, and five bad ones.
+//! own, and the bad ones: the five that anybody would name, and one that is worse.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -21,7 +21,7 @@ const MEMBERS: u64 = 200;
 /// Members of the scan that never ends: each burns some tenths of a second.
 const RUNAWAY: u64 = 1_000_000;
 
-/// Changes of a kilobyte for a log that holds a mebibyte.
+/// Changes of a kilobyte for a log that holds a mebibyte; and changes that burn as the scan does.
 const TOO_MANY: u64 = 5_000;
 
 /// A good export.
@@ -110,7 +110,8 @@ pub struct Bad {
 }
 
 impl Bad {
-    pub async fn new(folder: &Path, component: &Path) -> Result<Self> {
+    /// The five; and, if `worse`, one whose plugin burns CPU in 64 lanes.
+    pub async fn new(folder: &Path, component: &Path, worse: bool) -> Result<Self> {
         let (silent, silence) = silence().await?;
         let (broken, down) = (always(500).await?, always(503).await?);
         let audience = Audience::new(MEMBERS, 99);
@@ -151,6 +152,19 @@ impl Bad {
             }
             .write(folder, name)?;
         }
+        if worse {
+            let enter = |id| json!({"change": "enter", "user": {"user_id": id, "what": "burn"}});
+            let changes = (0..TOO_MANY).map(|id| enter(id).to_string());
+            write_lines(&folder.join("burn.changes"), changes)?;
+            Export {
+                changes: Some("burn.changes"),
+                fields: "what = \"what\"",
+                options: "",
+                tuning: "lanes = 64",
+                ..Export::new(&probe, &silent)
+            }
+            .write(folder, "bad-lanes")?;
+        }
         Ok(Self {
             silence,
             broken,
@@ -170,6 +184,10 @@ impl Bad {
             let status = of(statuses, name)?;
             ensure!(status["phase"] == phase, "{name} is not {phase}: {status}");
             ensure!(status["adds_up"] == true, "{name}: {status}");
+        }
+        if let Ok(lanes) = of(statuses, "bad-lanes") {
+            let busy = lanes["live"]["pending"].as_u64() > Some(0);
+            ensure!(busy && lanes["adds_up"] == true, "bad-lanes: {lanes}");
         }
         let full = of(statuses, "bad-full")?;
         ensure!(full["log_bytes"].as_u64() >= Some(1 << 20), "{full}");
