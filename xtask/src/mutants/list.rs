@@ -183,8 +183,8 @@ pub const MUTANTS: [Mutant; 22] = [
     Mutant {
         name: "rows-beside-a-poisonous-one-are-lost",
         file: "host/src/export/isolate.rs",
-        find: "                ahead.push(middle..range.end);\n",
-        replace: "",
+        find: "Err(error) if range.len() > 1 => {",
+        replace: "Err(error) if range.len() > 9_999 => {",
         noticed_by: SIMULATION,
     },
     Mutant {
