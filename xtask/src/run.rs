@@ -79,8 +79,17 @@ fn build() -> Result<std::path::PathBuf> {
     Ok(components)
 }
 
-fn cargo(command: &str) -> Command {
+/// As if a person had typed it: what cargo tells a program that it runs, like its package's name,
+/// is not handed on. Build scripts look at such variables, and would build anew each time that
+/// xtask and a person take turns.
+pub fn cargo(command: &str) -> Command {
     let mut cargo = Command::new("cargo");
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
     cargo.current_dir(root()).arg(command);
     cargo
 }

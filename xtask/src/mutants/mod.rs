@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::run::cargo;
 use crate::{plugin, root, say, target};
 use list::{MUTANTS, Mutant, Tests};
 
@@ -140,9 +141,9 @@ impl Copy {
     /// Runs tests; answers whether they pass, and what was printed.
     fn test(&self, tests: Tests) -> Result<(bool, String)> {
         let (filter, all) = tests.filter();
-        let mut test = Command::new("cargo");
+        let mut test = cargo("test");
         test.current_dir(&self.tree)
-            .args(["test", "--release", "--workspace"])
+            .args(["--release", "--workspace"])
             .args(if all {
                 ["--test", "all"].as_slice()
             } else {
