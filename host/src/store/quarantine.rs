@@ -184,6 +184,12 @@ pub(super) fn overtake(
         .map(drop)
 }
 
+fn find(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<QuarantineRow>> {
+    tx.prepare_cached(&format!("SELECT {COLUMNS} FROM quarantine WHERE id = ?1"))?
+        .query_row([id], entry)
+        .optional()
+}
+
 /// Takes an entry out; answers the digest that goes with it.
 fn take_out(tx: &Transaction<'_>, entry: &QuarantineRow) -> rusqlite::Result<Digest> {
     let digest: Digest = tx
@@ -242,11 +248,7 @@ impl Store {
         now_ms: i64,
     ) -> Result<Option<Replay>, StoreError> {
         self.write(|tx| {
-            let found = tx
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM quarantine WHERE id = ?1"))?
-                .query_row([id], entry)
-                .optional()?;
-            let Some(entry) = found else {
+            let Some(entry) = find(tx, id)? else {
                 return Ok(None);
             };
             let payload = entry.payload.as_deref();
@@ -289,11 +291,7 @@ impl Store {
     /// The database's; then nothing has changed.
     pub fn drop_quarantined(&self, id: i64) -> Result<bool, StoreError> {
         self.write(|tx| {
-            let found = tx
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM quarantine WHERE id = ?1"))?
-                .query_row([id], entry)
-                .optional()?;
-            let Some(entry) = found else {
+            let Some(entry) = find(tx, id)? else {
                 return Ok(false);
             };
             let digest = take_out(tx, &entry)?;
