@@ -49,7 +49,7 @@ pub(super) async fn deliver(context: &Arc<Context>, until: Option<i64>) -> Resul
         done = caught_up(context, until) => done.map(|()| End::Input(Input::CaughtUp)),
     };
     halt.cancel();
-    let drained = tokio::time::timeout(DRAIN, async {
+    let drained = async {
         let mut first = ended?;
         while let Some(ended) = lanes.join_next().await {
             // What a second lane says counts only if the first had nothing to say.
@@ -60,10 +60,20 @@ pub(super) async fn deliver(context: &Arc<Context>, until: Option<i64>) -> Resul
             }
         }
         Ok::<_, StoreError>(first)
-    });
-    match drained.await.unwrap_or(Ok(End::Halt(Halt::Stopped)))? {
-        End::Input(input) => Ok(Done::nothing(input)),
-        End::Halt(halt) => Err(halt),
+    };
+    // Only a host that stops is in a hurry. Whoever else wants delivery to end waits for the batches
+    // under way, however slow the destination is: their calls have a deadline of their own.
+    let cut_off = async {
+        context.stop.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        biased;
+        ended = drained => match ended? {
+            End::Input(input) => Ok(Done::nothing(input)),
+            End::Halt(halt) => Err(halt),
+        },
+        () = cut_off => Err(Halt::Stopped),
     }
 }
 

@@ -184,7 +184,9 @@ impl Scripted {
     ) -> Result<T, CallError> {
         let (there, back) = {
             let dice = &mut self.remote().dice;
-            (dice.below(400), dice.below(400))
+            // Now and then as slow as a destination that hangs.
+            let back = dice.pick(&[400, 400, 400, 400, 400, 400, 400, 90_000]);
+            (dice.below(400), dice.below(back))
         };
         tokio::time::sleep(Duration::from_millis(there)).await;
         step().await;
