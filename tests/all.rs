@@ -23,6 +23,8 @@ mod disk;
 mod faults;
 #[path = "all/golden.rs"]
 mod golden;
+#[path = "all/hostile.rs"]
+mod hostile;
 #[path = "all/isolation.rs"]
 mod isolation;
 #[path = "all/journey.rs"]
@@ -49,6 +51,7 @@ fn every_file_of_this_folder_is_a_module() -> anyhow::Result<()> {
     for (folder, within, declared) in [
         ("all", "all", include_str!("all.rs")),
         ("all/chaos", "chaos", include_str!("all/chaos.rs")),
+        ("all/hostile", "hostile", include_str!("all/hostile.rs")),
     ] {
         let mut files = 0;
         for entry in std::fs::read_dir(tests.join(folder))? {

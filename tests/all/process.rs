@@ -242,6 +242,15 @@ impl Running {
         self.ended().await
     }
 
+    /// The most memory that it has had at a time, in MiB.
+    pub fn peak_memory_mib(&self) -> Result<u64> {
+        let pid = self.child.id().context("it has ended already")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|peak| peak.split_whitespace().next());
+        Ok(kib.context("no VmHWM")?.parse::<u64>()? >> 10)
+    }
+
     /// Everything that it has said so far.
     pub fn said(&self) -> String {
         read(&self.stdout) + &read(&self.stderr)

@@ -1,6 +1,6 @@
 //! Building plugins to components.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -8,35 +8,54 @@ use anyhow::{Context, Result, ensure};
 use crate::setup::{Compiler, DEBIAN_RUSTC, TARGET, Toolchain, toolchain};
 use crate::{root, say, target};
 
-/// The packages that become components: the exporter, and what the tests need.
-const PLUGINS: [&str; 2] = ["retention-science", "sluice-probe"];
-
 /// Builds every plugin into `target/components/`; answers that folder.
 pub fn build() -> Result<PathBuf> {
     let toolchain = toolchain()?;
     let components = target().join("components");
-    std::fs::create_dir_all(&components)?;
-    for package in PLUGINS {
-        say(format_args!("plugins: building {package}"));
-        let built = cargo(&toolchain, package)?;
-        let file = format!("{}.wasm", package.replace('-', "_"));
-        let component = components.join(&file);
-        // Copied beside and renamed: whoever has the old one open keeps it whole.
-        let half = components.join(format!(".{file}"));
-        std::fs::copy(built.join(&file), &half).context("cannot copy the component")?;
-        std::fs::rename(&half, &component)?;
-        let bytes = std::fs::metadata(&component)?.len();
-        say(format_args!(
-            "plugins: {} ({bytes} bytes)",
-            component.display()
-        ));
+    say("plugins: building the exporter");
+    let exporter = ["--package", "retention-science"];
+    let built = cargo(&toolchain, "Cargo.toml", &exporter)?;
+    let exporter = install(&built, "retention_science.wasm", &components)?;
+    let bytes = std::fs::metadata(&exporter)?.len();
+    say(format_args!(
+        "plugins: {} ({bytes} bytes)",
+        exporter.display()
+    ));
+    say("plugins: building those that misbehave, for the tests");
+    let guests = ["--workspace", "--lib", "--examples"];
+    let built = cargo(&toolchain, "tests/guests/Cargo.toml", &guests)?;
+    install(&built, "sluice_probe.wasm", &components)?;
+    let hostile = components.join("hostile");
+    let mut count = 0;
+    for file in std::fs::read_dir(root().join("tests/guests/hostile/guests"))? {
+        let file = PathBuf::from(file?.file_name()).with_extension("wasm");
+        let name = file.to_str().context("a guest's name is no text")?;
+        install(&built.join("examples"), name, &hostile)?;
+        count += 1;
     }
+    say(format_args!(
+        "plugins: {count} hostile ones in {}",
+        hostile.display()
+    ));
     Ok(components)
 }
 
-/// Compiles one package; answers the folder with the result.
-fn cargo(toolchain: &Toolchain, package: &str) -> Result<PathBuf> {
-    // A folder of its own: another compiler's artefacts never meet the host's.
+/// Copies a component into a folder; answers where it is.
+fn install(from: &Path, file: &str, folder: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
+    let component = folder.join(file);
+    // Copied beside and renamed: whoever has the old one open keeps it whole.
+    let half = folder.join(format!(".{file}"));
+    std::fs::copy(from.join(file), &half)
+        .with_context(|| format!("cannot copy the component {file}"))?;
+    std::fs::rename(&half, &component)?;
+    Ok(component)
+}
+
+/// Compiles what is selected of a workspace; answers the folder with the results.
+fn cargo(toolchain: &Toolchain, manifest: &str, selection: &[&str]) -> Result<PathBuf> {
+    // A folder of its own: another compiler's artefacts never meet the host's. Both workspaces share
+    // it, and so the crates that generate code.
     let directory = target().join("plugins");
     let mut cargo = Command::new("cargo");
     cargo
@@ -48,9 +67,10 @@ fn cargo(toolchain: &Toolchain, package: &str) -> Result<PathBuf> {
             "plugin",
             "--target",
             TARGET,
-            "--package",
-            package,
+            "--manifest-path",
+            manifest,
         ])
+        .args(selection)
         .arg("--target-dir")
         .arg(&directory)
         .env_remove("RUSTFLAGS");
@@ -70,7 +90,7 @@ fn cargo(toolchain: &Toolchain, package: &str) -> Result<PathBuf> {
     let status = cargo.status().context("cannot run cargo")?;
     ensure!(
         status.success(),
-        "package {package} does not compile for {TARGET}; the messages are above"
+        "the plugins of {manifest} do not compile for {TARGET}; the messages are above"
     );
     Ok(directory.join(TARGET).join("plugin"))
 }

@@ -1,0 +1,27 @@
+//! Answers a few rows with lists of hundreds of thousands.
+
+use sluice_hostile::*;
+
+/// What still fits into 16 MiB of guest memory, and is three times as much for the host.
+const LONG: usize = 500_000;
+
+struct Guest;
+
+impl Tame for Guest {
+    fn stage(rows: Batch, offset: u64) -> Result<Staged, Problem> {
+        let mut staged = stage(&rows, offset).finish();
+        staged.ends.resize(LONG, staged.bytes.len() as u32);
+        staged.identity_ends = vec![0; LONG];
+        staged.identity_rows = vec![0; LONG];
+        Ok(staged)
+    }
+
+    fn deliver(_: Batch) -> Result<Delivery, Problem> {
+        Ok(Delivery {
+            rejected: (0..LONG as u32).map(|row| rejection(row, "")).collect(),
+            ..delivered()
+        })
+    }
+}
+
+hostile!(Guest);

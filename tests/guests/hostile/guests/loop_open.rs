@@ -1,0 +1,13 @@
+//! Never comes back from `open`.
+
+use sluice_hostile::*;
+
+struct Guest;
+
+impl Tame for Guest {
+    fn open(_: Settings) -> Result<(), Problem> {
+        forever()
+    }
+}
+
+hostile!(Guest);

@@ -1,0 +1,13 @@
+//! Never comes back from `submit`.
+
+use sluice_hostile::*;
+
+struct Guest;
+
+impl Tame for Guest {
+    fn submit(_: File) -> Result<String, Problem> {
+        forever()
+    }
+}
+
+hostile!(Guest);

@@ -1,0 +1,22 @@
+;; Eight memories, none of which is large.
+
+(memory $m1 1)
+(memory $m2 1)
+(memory $m3 1)
+(memory $m4 1)
+(memory $m5 1)
+(memory $m6 1)
+(memory $m7 1)
+(memory $m8 1)
+
+(func $deliver (export "sluice:sink/exporter@0.1.0#deliver")
+  (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (if (i32.lt_s (memory.grow $m1 (i32.const 100)) (i32.const 0)) (then unreachable))
+  (if (i32.lt_s (memory.grow $m2 (i32.const 100)) (i32.const 0)) (then unreachable))
+  (if (i32.lt_s (memory.grow $m3 (i32.const 100)) (i32.const 0)) (then unreachable))
+  (if (i32.lt_s (memory.grow $m4 (i32.const 100)) (i32.const 0)) (then unreachable))
+  (if (i32.lt_s (memory.grow $m5 (i32.const 100)) (i32.const 0)) (then unreachable))
+  (if (i32.lt_s (memory.grow $m6 (i32.const 100)) (i32.const 0)) (then unreachable))
+  (if (i32.lt_s (memory.grow $m7 (i32.const 100)) (i32.const 0)) (then unreachable))
+  (if (i32.lt_s (memory.grow $m8 (i32.const 100)) (i32.const 0)) (then unreachable))
+  (i32.const 512))
