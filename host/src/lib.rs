@@ -14,3 +14,4 @@ pub mod export;
 pub mod plugin;
 pub mod source;
 pub mod store;
+pub mod usage;

@@ -13,8 +13,8 @@ use crate::world::KEY;
 /// What each deed is answered with.
 const CRASHES: [(&str, &str); 4] = [
     ("trap", "unreachable"),
-    ("loop", "CPU budget of 1000 ms"),
-    ("memory", "bytes of memory; the limit is 16777216"),
+    ("loop", "its limit `cpu_ms` = 1000"),
+    ("memory", "its limit `memory_mib` = 16"),
     // A Rust guest runs off its own stack, which lies below its data.
     ("recursion", "out of bounds memory access"),
 ];
@@ -49,7 +49,7 @@ async fn run(members: &[&str], changes: &[&str]) -> Result<Probed> {
          [exports.probe]\nauthorization = \"main\"\nlabel = \"Probe\"\naudience = \"probe\"\n\
          user_id_field = \"id\"\nmembers = {{ file = \"members.ndjson\" }}\n\
          changes = {{ file = \"changes.ndjson\" }}\nfields = {{ what = \"what\" }}\n\
-         tuning = {{ cpu_seconds = 1, memory_mib = 16, lanes = 1 }}\n",
+         tuning = {{ lanes = 1 }}\nlimits = {{ cpu_ms = 1000, memory_mib = 16 }}\n",
         account.url()
     );
     std::fs::write(folder.path().join("test.toml"), config)?;

@@ -1,50 +1,85 @@
-//! The log sink: a component's lines beside the host's own, cut and counted.
+//! The log sink: a component's lines beside the host's own, cut, and no more of them than a person
+//! can read.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use crate::plugin::Limits;
 use crate::plugin::types::Level;
 
 /// A line longer than this says nothing more to a person.
 const LINE_BYTES: usize = 1024;
 
-/// Lines that one call may write. A guest that wants more is talking to itself.
-const LINES: u32 = 100;
+/// Takes the lines of one export's plugin. Clones share what may be written.
+#[derive(Clone)]
+pub struct LogSink(Arc<Inner>);
 
-/// Takes one instance's lines.
-#[derive(Clone, Debug)]
-pub struct LogSink {
-    origin: Arc<str>,
-    written: Arc<AtomicU32>,
+struct Inner {
+    origin: String,
+    lines_per_second: u32,
+    bytes_per_second: u32,
+    lines: DefaultDirectRateLimiter,
+    bytes: DefaultDirectRateLimiter,
+    /// How often it is told that lines are dropped.
+    warnings: DefaultDirectRateLimiter,
 }
 
 impl LogSink {
-    /// A sink whose lines name `origin`: the export and what is being called.
-    pub fn new(origin: &str) -> Self {
-        Self {
-            origin: origin.into(),
-            written: Arc::default(),
-        }
+    /// A sink whose lines name `origin`: the export, or what is being called.
+    pub fn new(origin: &str, limits: &Limits) -> Self {
+        let quota = |per_second: u32| {
+            let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
+            RateLimiter::direct(Quota::per_second(per_second))
+        };
+        // The longest line must fit, or none that long could ever be written.
+        let bytes_per_second = limits.log_bytes_per_second.max(LINE_BYTES as u32);
+        Self(Arc::new(Inner {
+            origin: origin.to_owned(),
+            lines_per_second: limits.log_lines_per_second,
+            bytes_per_second,
+            lines: quota(limits.log_lines_per_second),
+            bytes: quota(bytes_per_second),
+            warnings: RateLimiter::direct(Quota::per_minute(NonZeroU32::MIN)),
+        }))
     }
 
-    /// Writes one line, if the allowance is not used up.
-    pub(crate) fn write(&self, level: Level, message: &str) {
-        match self.written.fetch_add(1, Ordering::Relaxed) {
-            n if n < LINES => {}
-            LINES => {
-                tracing::warn!(export = %self.origin, "plugin wrote over {LINES} lines in one call; dropping the rest");
-                return;
-            }
-            _ => return,
-        }
+    /// Writes one line, if the allowance is not used up; answers whether it did.
+    pub(crate) fn write(&self, level: Level, message: &str) -> bool {
         let message = tidy(message);
-        let export = &self.origin;
+        if !self.0.allows(message.len()) {
+            if self.0.warnings.check().is_ok() {
+                let Inner {
+                    origin,
+                    lines_per_second,
+                    bytes_per_second,
+                    ..
+                } = &*self.0;
+                tracing::warn!(
+                    export = %origin,
+                    "plugin writes more lines than its limits allow (`log_lines_per_second` = {lines_per_second}, \
+                     `log_kib_per_second` = {}); dropping what is over",
+                    bytes_per_second >> 10
+                );
+            }
+            return false;
+        }
+        let export = &self.0.origin;
         match level {
             Level::Debug => tracing::debug!(target: "plugin", %export, "{message}"),
             Level::Info => tracing::info!(target: "plugin", %export, "{message}"),
             Level::Warn => tracing::warn!(target: "plugin", %export, "{message}"),
             Level::Error => tracing::error!(target: "plugin", %export, "{message}"),
         }
+        true
+    }
+}
+
+impl Inner {
+    fn allows(&self, bytes: usize) -> bool {
+        let bytes = NonZeroU32::new(bytes as u32).unwrap_or(NonZeroU32::MIN);
+        self.lines.check().is_ok() && matches!(self.bytes.check_n(bytes), Ok(Ok(())))
     }
 }
 
@@ -68,5 +103,34 @@ mod tests {
     fn a_line_is_one_line_of_bounded_length() {
         assert_eq!(tidy("a\r\nERROR forged\u{1b}[31m"), "a  ERROR forged [31m");
         assert_eq!(tidy(&"é".repeat(LINE_BYTES)).len(), LINE_BYTES);
+    }
+
+    #[test]
+    fn lines_over_the_allowance_are_dropped_and_clones_share_it() {
+        let few = LogSink::new(
+            "t/e",
+            &Limits {
+                log_lines_per_second: 3,
+                ..Limits::default()
+            },
+        );
+        let clone = few.clone();
+        let written = (0..1_000).filter(|n| match n % 2 {
+            0 => few.write(Level::Info, "a line"),
+            _ => clone.write(Level::Info, "a line"),
+        });
+        // Three at once; what a second brings anew is a few more on a slow machine, and no flood.
+        assert!((3..100).contains(&written.count()));
+
+        let short = LogSink::new(
+            "t/e",
+            &Limits {
+                log_bytes_per_second: 2 << 10,
+                ..Limits::default()
+            },
+        );
+        let long = "x".repeat(LINE_BYTES * 2);
+        assert!(short.write(Level::Info, &long) && short.write(Level::Info, &long));
+        assert!(!short.write(Level::Info, &long));
     }
 }

@@ -2,7 +2,7 @@
 
 use sluice::capability::LogSink;
 use sluice::deploy::{Demand, DeployError, Deployed, deploy};
-use sluice::plugin::{Engine, Grant, Limits};
+use sluice::plugin::{Engine, Grant};
 
 use super::args::CheckArgs;
 use super::exit::Exit;
@@ -52,7 +52,7 @@ pub async fn check(args: CheckArgs) -> anyhow::Result<Exit> {
 async fn ask(export: &Deployed) -> Result<(), sluice::plugin::CallError> {
     let grant = Grant {
         http: export.http(),
-        ..Grant::none(LogSink::new(&export.spec.name()))
+        ..Grant::none(LogSink::new(&export.spec.name(), &export.spec.limits))
     };
-    export.open(grant, Limits::default()).await?.check().await
+    export.open(grant).await?.check().await
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use sluice::capability::{Http, LogSink, StagedFile};
 use sluice::deploy::{Demand, DeployError, Deployed, deploy};
 use sluice::plugin::types::{Body, Content, File, Request};
-use sluice::plugin::{CallError, Engine, Grant, Limits};
+use sluice::plugin::{CallError, Engine, Grant};
 
 use super::args::PreviewArgs;
 use super::exit::Exit;
@@ -113,13 +113,13 @@ async fn requests(
         bytes: file.bytes,
         sent: Arc::default(),
     });
-    let log = LogSink::new(&deployed.spec.name());
+    let log = LogSink::new(&deployed.spec.name(), &deployed.spec.limits);
     let grant = Grant {
         http: Http::Recorder(recorder.clone()),
         staged,
         ..Grant::none(log)
     };
-    let session = deployed.open(grant, Limits::default()).await?;
+    let session = deployed.open(grant).await?;
     // Only what it asked for matters; its answer is about requests that were never made.
     let answer = match &file {
         Some(file) => session.submit(file).await.map(drop),

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use super::mistake::Source;
 use crate::export::ExportSpec;
+use crate::plugin::LoadLimits;
+use crate::plugin::limits::Overrides;
 
 /// Everything that a configuration directory says.
 #[derive(Clone, Debug)]
@@ -46,6 +48,10 @@ pub struct Authorization {
     pub allow_http: bool,
     /// Requests that all its exports together may have under way.
     pub requests_in_flight: usize,
+    /// What was turned of the plugin's limits, for exports that do not say otherwise.
+    pub limits: Overrides,
+    /// The limits of loading the plugin.
+    pub load_limits: LoadLimits,
     /// Where the values of the credential come from, by the name that the plugin gives them.
     pub secrets: BTreeMap<String, Secret>,
     pub(crate) spans: AuthorizationSpans,
@@ -146,10 +152,6 @@ pub struct Tuning {
     /// How large the log of waiting changes may get before the source has to wait: room for
     /// millions of changes, and no more of the disk than an operator expects one export to take.
     pub log_max_mib: u64,
-    /// Guest memory of one instance.
-    pub memory_mib: u32,
-    /// Guest CPU of one call.
-    pub cpu_seconds: u64,
 }
 
 impl Default for Tuning {
@@ -160,8 +162,6 @@ impl Default for Tuning {
             staged_file_max_bytes: None,
             staged_file_max_rows: None,
             log_max_mib: 1024,
-            memory_mib: 64,
-            cpu_seconds: 5,
         }
     }
 }

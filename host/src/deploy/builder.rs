@@ -72,6 +72,7 @@ impl Export {
                 members: None,
                 changes: None,
                 tuning: Tuning::default(),
+                limits: Limits::default(),
             },
         }
     }
@@ -131,6 +132,12 @@ impl Builder {
         self
     }
 
+    /// The bounds of the plugin.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.spec.limits = limits;
+        self
+    }
+
     /// Asks the plugin whether it accepts mapping and options, opens the store in `directory`, and
     /// starts to work, going on where an earlier run was.
     ///
@@ -138,9 +145,9 @@ impl Builder {
     /// What is wrong, before anything was sent.
     pub async fn start(self, directory: &Path) -> Result<Export, BuildError> {
         let manifest = &self.plugin.manifest;
-        let grant = Grant::none(LogSink::new(&self.spec.name()));
+        let grant = Grant::none(LogSink::new(&self.spec.name(), &self.spec.limits));
         self.plugin
-            .open(&self.spec.settings(), grant, Limits::default())
+            .open(&self.spec.settings(), grant, self.spec.limits)
             .await?;
         let endpoint = self.endpoint.as_deref().unwrap_or(&manifest.endpoint);
         let endpoint = Endpoint::parse(endpoint, self.allow_http)?;

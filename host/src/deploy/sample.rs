@@ -3,7 +3,7 @@
 use crate::capability::LogSink;
 use crate::plugin::flat::{Kind, Rows};
 use crate::plugin::types::Staged;
-use crate::plugin::{CallError, Grant, Limits, Session};
+use crate::plugin::{CallError, Grant, Session};
 use crate::source::{ScannedBatch, SourceError};
 
 use super::Deployed;
@@ -77,8 +77,10 @@ impl Deployed {
     ///
     /// # Errors
     /// Why it did not open.
-    pub async fn open(&self, grant: Grant, limits: Limits) -> Result<Session, CallError> {
-        self.plugin.open(&self.spec.settings(), grant, limits).await
+    pub async fn open(&self, grant: Grant) -> Result<Session, CallError> {
+        self.plugin
+            .open(&self.spec.settings(), grant, self.spec.limits)
+            .await
     }
 
     /// The bytes that rows would add to a staged file that is `offset` bytes long.
@@ -86,10 +88,7 @@ impl Deployed {
     /// # Errors
     /// Why the plugin did not answer.
     pub async fn stage(&self, rows: &Rows, offset: u64) -> Result<Staged, CallError> {
-        let grant = Grant::none(LogSink::new(&self.spec.name()));
-        self.open(grant, self.spec.limits())
-            .await?
-            .stage(rows, offset)
-            .await
+        let grant = Grant::none(LogSink::new(&self.spec.name(), &self.spec.limits));
+        self.open(grant).await?.stage(rows, offset).await
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::capability::LogSink;
 use crate::config::{ExportConfig, Mistake, Tenant, nearest};
 use crate::plugin::types::{Finding, Place, Problem};
-use crate::plugin::{CallError, Grant, Limits, Plugin};
+use crate::plugin::{CallError, Grant, Plugin};
 
 pub(super) async fn check(
     tenant: &Tenant,
@@ -18,9 +18,9 @@ pub(super) async fn check(
     let mut mistakes = options(tenant, export, &plugin.manifest.options_schema);
     // Asked in any case, for the mapping; what it says of options that do not fit the schema would
     // only repeat it.
-    let grant = Grant::none(LogSink::new(&export.spec.name()));
+    let grant = Grant::none(LogSink::new(&export.spec.name(), &export.spec.limits));
     match plugin
-        .open(&export.spec.settings(), grant, Limits::default())
+        .open(&export.spec.settings(), grant, export.spec.limits)
         .await
     {
         Ok(_) => {}

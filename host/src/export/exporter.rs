@@ -1,5 +1,7 @@
 //! The plugin as the work on an export calls it: each call in a fresh instance.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use super::spec::ExportSpec;
@@ -7,6 +9,7 @@ use crate::capability::{Http, LogSink, StagedFile};
 use crate::plugin::flat::Rows;
 use crate::plugin::types::{Delivery, File, ImportStatus, Manifest, Settings, Staged};
 use crate::plugin::{CallError, Grant, Limits, Plugin, Session, Turns};
+use crate::usage::Usage;
 
 /// What a call answers.
 pub(super) type Answer<'a, T> = BoxFuture<'a, Result<T, CallError>>;
@@ -35,8 +38,9 @@ pub(super) struct Sandboxed {
     pub http: Http,
     settings: Settings,
     limits: Limits,
-    name: String,
+    log: LogSink,
     turns: Turns,
+    usage: Arc<Usage>,
 }
 
 impl Sandboxed {
@@ -45,8 +49,9 @@ impl Sandboxed {
             plugin,
             http,
             settings: spec.settings(),
-            limits: spec.limits(),
-            name: spec.name(),
+            limits: spec.limits,
+            usage: Arc::default(),
+            log: LogSink::new(&spec.name(), &spec.limits),
             turns: Turns::default(),
         }
     }
@@ -54,9 +59,10 @@ impl Sandboxed {
     async fn session(&self, staged: Option<StagedFile>) -> Result<Session, CallError> {
         let grant = Grant {
             http: self.http.clone(),
-            log: LogSink::new(&self.name),
+            log: self.log.clone(),
             staged,
             turns: self.turns.clone(),
+            usage: self.usage.clone(),
         };
         self.plugin.open(&self.settings, grant, self.limits).await
     }

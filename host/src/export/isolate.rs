@@ -64,17 +64,16 @@ pub(super) async fn isolate<A, F: Future<Output = Result<A, CallError>>>(
 /// Whether the plugin itself failed, so that other rows may fare better.
 pub(super) fn is_crash(error: &CallError) -> bool {
     match error {
-        CallError::Trap { .. }
-        | CallError::Cpu { .. }
-        | CallError::Memory { .. }
-        | CallError::Contract { .. } => true,
-        CallError::Deadline { .. } | CallError::Problem(_) => false,
+        CallError::Trap { .. } | CallError::Contract { .. } => true,
+        CallError::Limit(reached) => reached.by_rows(),
+        CallError::Problem(_) => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::Reached;
 
     fn trap() -> CallError {
         CallError::Trap {
@@ -124,10 +123,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_ends_it_and_keeps_what_was_settled() {
-        let problem = CallError::Deadline {
+        let problem = CallError::Limit(Reached {
             call: "deliver",
-            deadline: std::time::Duration::ZERO,
-        };
+            limit: "wall_seconds",
+            value: 1,
+            found: String::new(),
+        });
         let error = problem.clone();
         let isolated = isolate(4, move |range| {
             let answer = match range {

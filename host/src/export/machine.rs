@@ -73,6 +73,8 @@ pub enum Reason {
     Paused(String),
     /// A staged file is not what was written.
     Staged(String),
+    /// It would take more than it was granted.
+    Limit(String),
 }
 
 impl std::fmt::Display for Reason {
@@ -87,6 +89,7 @@ impl std::fmt::Display for Reason {
             Self::Source(m) => ("a source cannot be read", m),
             Self::Paused(m) => ("paused", m),
             Self::Staged(m) => ("a staged file is damaged", m),
+            Self::Limit(m) => ("a limit of this export is reached", m),
         };
         write!(f, "{what}: {message}")
     }

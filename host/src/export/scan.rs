@@ -52,6 +52,7 @@ pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
         blocking(move || members.read(position.as_deref(), &projection, CHUNK_LINES, batch_rows))
             .await
             .map_err(|error| Reason::Source(error.to_string()))?;
+    let staged_bytes = files.iter().map(|file| file.bytes).sum();
     let end = files.last().map_or(FileEnd::empty(1), FileRow::end);
     let mut writer = Writer {
         context,
@@ -59,6 +60,7 @@ pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
         full: vec![],
         max_bytes,
         max_rows,
+        staged_bytes,
         chunk: ScanChunk {
             received: read.lines,
             position: read.position,
@@ -95,6 +97,8 @@ struct Writer<'c> {
     full: Vec<Appender>,
     max_bytes: u64,
     max_rows: u64,
+    /// Bytes of all staged files.
+    staged_bytes: u64,
     chunk: ScanChunk,
     source: String,
 }
@@ -180,7 +184,8 @@ impl Writer<'_> {
         batch: &ScannedBatch,
         rows: std::ops::Range<usize>,
         staged: &Staged,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Halt> {
+        self.take(staged.bytes.len() as u64)?;
         let FileEnd {
             number: file,
             bytes: base,
@@ -254,8 +259,31 @@ impl Writer<'_> {
         });
     }
 
-    fn next_file(&mut self) -> Result<(), StoreError> {
+    /// Counts bytes that are about to be staged; an error if they are more than the export may.
+    fn take(&mut self, bytes: u64) -> Result<(), Reason> {
+        let limit = self.context.spec.limits.staged_bytes;
+        self.staged_bytes += bytes;
+        if self.staged_bytes > limit {
+            return Err(Reason::Limit(format!(
+                "`stage` ran into limit `staged_mib` = {}: its staged files would have {} bytes. Raise the \
+                 limit if the audience is that large",
+                limit >> 20,
+                self.staged_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    fn next_file(&mut self) -> Result<(), Halt> {
         let number = self.appender.end.number + 1;
+        let limit = self.context.spec.limits.staged_files;
+        if number > limit {
+            return Err(Reason::Limit(format!(
+                "`stage` ran into limit `staged_files` = {limit}: there is more. Raise the limit, or let a \
+                 file be larger (`staged_file_max_bytes`, `staged_file_max_rows`)"
+            ))
+            .into());
+        }
         let next = self.context.store.append_to(FileEnd::empty(number))?;
         self.full.push(std::mem::replace(&mut self.appender, next));
         Ok(())

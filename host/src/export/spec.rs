@@ -37,6 +37,8 @@ pub struct ExportSpec {
     pub changes: Option<ChangesFrom>,
     /// Numbers that an operator may turn.
     pub tuning: Tuning,
+    /// The bounds of its plugin.
+    pub limits: Limits,
 }
 
 impl ExportSpec {
@@ -91,14 +93,6 @@ impl ExportSpec {
 
     pub(crate) fn scan(&self) -> Option<Members> {
         self.members.clone().map(Members::new)
-    }
-
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            memory_bytes: (self.tuning.memory_mib as usize) << 20,
-            cpu: std::time::Duration::from_secs(self.tuning.cpu_seconds),
-            ..Limits::default()
-        }
     }
 
     /// What the rows of one scan have in common: mapping, options and the component itself.

@@ -9,10 +9,12 @@ use wasmtime::component::{Component, Linker};
 
 use super::error::LoadError;
 use super::grant::Grant;
-use super::guard::{Guarded, Limits, TICK};
-use super::session::Session;
+use super::guard::{Guarded, TICK};
+use super::limits::{Limits, LoadLimits};
+use super::session::{Code, Session};
 use super::types::{Manifest, Settings};
 use super::{CallError, contract, track_0_1};
+use crate::capability::LogSink;
 
 /// The versions of the contract that this host serves, as messages name them.
 const SUPPORTED: &str = "sluice:sink@0.1.x";
@@ -34,8 +36,9 @@ pub struct Engine {
 /// A compiled component that fits the contract. Cheap to clone.
 #[derive(Clone)]
 pub struct Plugin {
-    engine: Engine,
-    pre: track_0_1::DestinationPre<Guarded>,
+    code: Code,
+    // Keeps the epoch going.
+    _engine: Engine,
     /// What the component says of itself.
     pub manifest: Arc<Manifest>,
     /// What was seen on the file.
@@ -98,7 +101,14 @@ impl Engine {
                     found: "a file on which the compiler gave up".to_owned(),
                 })
             })?;
-        let manifest = Session::describe(&self.inner, &pre)
+        let code = Code {
+            engine: self.inner.clone(),
+            pre,
+            stack_kib: (GUEST_STACK_BYTES >> 10) as u64,
+        };
+        let grant = Grant::none(LogSink::new("describe", &Limits::default()));
+        let load = LoadLimits::default();
+        let manifest = Session::describe(&code, grant, Limits::default(), &load)
             .await
             .map_err(|source| LoadError::Describe {
                 path: path.to_owned(),
@@ -109,8 +119,8 @@ impl Engine {
             reason,
         })?;
         Ok(Plugin {
-            engine: self.clone(),
-            pre,
+            code,
+            _engine: self.clone(),
             manifest: Arc::new(manifest),
             inspection: Arc::new(inspection),
         })
@@ -219,7 +229,7 @@ impl Plugin {
         grant: Grant,
         limits: Limits,
     ) -> Result<Session, CallError> {
-        Session::open(&self.engine.inner, &self.pre, settings, grant, limits).await
+        Session::open(&self.code, settings, grant, limits).await
     }
 }
 

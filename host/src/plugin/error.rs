@@ -1,7 +1,6 @@
 //! Why a component could not be loaded, or a call did not answer.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Why a file is not a plugin that this host can run.
 #[derive(Debug, thiserror::Error)]
@@ -94,32 +93,9 @@ pub enum CallError {
         /// The trap, without any guest data.
         reason: String,
     },
-    /// It computed for too long.
-    #[error("`{call}` used up its CPU budget of {} ms", budget.as_millis())]
-    Cpu {
-        /// The function of the contract.
-        call: &'static str,
-        /// The budget.
-        budget: Duration,
-    },
-    /// The call as a whole took too long, host work included.
-    #[error("`{call}` did not end within {} s", deadline.as_secs())]
-    Deadline {
-        /// The function of the contract.
-        call: &'static str,
-        /// The deadline.
-        deadline: Duration,
-    },
-    /// It wanted more memory than it may have.
-    #[error("`{call}` asked for {wanted} bytes of memory; the limit is {limit}")]
-    Memory {
-        /// The function of the contract.
-        call: &'static str,
-        /// What it would have had, over all its memories.
-        wanted: usize,
-        /// The limit.
-        limit: usize,
-    },
+    /// It ran into one of its limits.
+    #[error("{0}")]
+    Limit(Reached),
     /// It answered something that the contract rules out.
     #[error("`{call}` broke the contract: {reason}")]
     Contract {
@@ -131,6 +107,28 @@ pub enum CallError {
     /// It answered with a decision.
     #[error("{}", describe(.0))]
     Problem(super::types::Problem),
+}
+
+/// A limit that a call ran into.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{call}` ran into its limit `{limit}` = {value}: {found}")]
+pub struct Reached {
+    /// The function of the contract.
+    pub call: &'static str,
+    /// The key by which an operator turns it.
+    pub limit: &'static str,
+    /// Its value, in the key's unit.
+    pub value: u64,
+    /// What was asked for or done.
+    pub found: String,
+}
+
+impl Reached {
+    /// Whether the rows may be at fault, so that others fare better. How long the destination takes
+    /// is no fault of a row.
+    pub fn by_rows(&self) -> bool {
+        !["wall_seconds", "upload_wall_seconds"].contains(&self.limit)
+    }
 }
 
 /// A problem in a sentence.

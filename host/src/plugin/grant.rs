@@ -1,7 +1,10 @@
 //! What an instance is given.
 
+use std::sync::Arc;
+
 use super::turn::Turns;
 use crate::capability::{Http, LogSink, StagedFile};
+use crate::usage::Usage;
 
 /// What an instance may do besides computing.
 #[derive(Clone)]
@@ -14,6 +17,8 @@ pub struct Grant {
     pub staged: Option<StagedFile>,
     /// Turns at computing, which it shares with the other calls of its export.
     pub turns: Turns,
+    /// Who pays for it.
+    pub usage: Arc<Usage>,
 }
 
 impl Grant {
@@ -24,6 +29,7 @@ impl Grant {
             log,
             staged: None,
             turns: Turns::default(),
+            usage: Arc::default(),
         }
     }
 }

@@ -1,58 +1,26 @@
-//! What holds an instance within its bounds: memory, tables, CPU.
+//! What holds an instance within its bounds: memory, tables, CPU, requests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
+use super::error::Reached;
 use super::grant::Grant;
+use super::limits::Limits;
 use super::turn::Turn;
+use crate::capability::http::Asking;
+use crate::usage::cpu::Stopwatch;
 
-/// How often guest code is interrupted to be counted. Fine enough that a budget of a few hundred
+/// How often guest code is interrupted to be looked at. Fine enough that a budget of a few hundred
 /// milliseconds is kept within a few percent, coarse enough that it costs nothing to notice.
 pub(super) const TICK: Duration = Duration::from_millis(5);
 
-/// Table elements over all tables. The largest guest language measured needs some ten thousand.
-const TABLE_ELEMENTS: usize = 100_000;
-
-/// Core instances, memories and tables in one component: interpreters need a dozen or two.
-const PARTS: usize = 64;
-
-/// Bytes that one call may make the host copy out of the guest, for arguments of imports and for
-/// results. A batch of 1,000 wide rows is a few megabytes.
-const LIFTED_BYTES: usize = 32 << 20;
-
-/// The bounds of one call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Guest memory in bytes, over all memories of the component. 64 MiB holds a batch of 1,000
-    /// rows a hundred times over, and an interpreter beside it.
-    pub memory_bytes: usize,
-    /// Time that guest code may run, without the time that it waits for the host. A batch takes
-    /// milliseconds; 5 s leaves room for an interpreter on a busy machine.
-    pub cpu: Duration,
-    /// Time that a whole call may take, host work included. Ten times the longest wait for one
-    /// answer, for a batch that meets a slow destination.
-    pub wall: Duration,
-    /// The same for `submit`, which uploads a whole staged file: a gigabyte at 300 kB/s.
-    pub upload_wall: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory_bytes: 64 << 20,
-            cpu: Duration::from_secs(5),
-            wall: Duration::from_secs(600),
-            upload_wall: Duration::from_secs(3600),
-        }
-    }
-}
-
-/// Which bound an instance ran into.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Exhausted {
-    Cpu,
-    Memory { wanted: usize },
+/// Which bound an instance ran into, by its key, and what it had asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Exhausted {
+    limit: &'static str,
+    found: String,
 }
 
 /// The data of a store: the grant, and the account of what the guest has used.
@@ -60,40 +28,111 @@ pub(super) struct Guarded {
     pub(super) grant: Grant,
     pub(super) limits: Limits,
     pub(super) turn: Turn,
-    pub(super) exhausted: Option<Exhausted>,
+    pub(super) watch: Arc<Stopwatch>,
+    pub(super) stack_kib: u64,
+    exhausted: Option<Exhausted>,
     memory_bytes: usize,
     table_elements: usize,
-    ticks: u64,
+    requests: u32,
 }
 
 impl Guarded {
+    /// A store for one call.
     pub(super) fn store(engine: &wasmtime::Engine, grant: Grant, limits: Limits) -> Store<Self> {
         let state = Self {
             turn: Turn::of(&grant.turns),
             grant,
             limits,
+            watch: Arc::default(),
+            stack_kib: 0,
             exhausted: None,
             memory_bytes: 0,
             table_elements: 0,
-            ticks: 0,
+            requests: 0,
         };
         let mut store = Store::new(engine, state);
         store.limiter(|state| state);
-        store.set_hostcall_fuel(LIFTED_BYTES);
+        store.set_hostcall_fuel(limits.lift_bytes);
         store.set_epoch_deadline(1);
-        // However long a host call takes, it ends at most one deadline: so this counts ticks in
-        // which guest code ran, not time that went by.
+        // An epoch says when to look; what is looked at is the time that guest code has computed,
+        // not the time that went by: a host call may take long, and the thread be interrupted.
         store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();
-            state.ticks += 1;
-            if TICK.saturating_mul(state.ticks.try_into().unwrap_or(u32::MAX)) > state.limits.cpu {
-                state.exhausted = Some(Exhausted::Cpu);
+            let spent = state.watch.guest_now();
+            if spent > state.limits.cpu {
+                state.exhausted = Some(Exhausted {
+                    limit: "cpu_ms",
+                    found: format!("it has computed for {} ms", spent.as_millis()),
+                });
                 return Ok(UpdateDeadline::Interrupt);
             }
             let turn = state.turn.clone();
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(turn.next())))
         });
         store
+    }
+
+    /// Counts requests that the guest makes; an error, which ends the call, if they are too many.
+    /// Fewer rows make fewer requests, so a batch that asks for too many is tried in halves.
+    pub(super) fn count_requests(&mut self, more: usize) -> wasmtime::Result<()> {
+        let all = self
+            .requests
+            .saturating_add(more.try_into().unwrap_or(u32::MAX));
+        if all > self.limits.requests {
+            let found = format!("it asked for {all} requests");
+            return Err(self.exhaust("requests", found));
+        }
+        self.requests = all;
+        Ok(())
+    }
+
+    /// Who asks when the guest makes a request, and within which bounds.
+    pub(super) fn asking(&self) -> Asking<'_> {
+        Asking {
+            staged: self.grant.staged.as_ref(),
+            header_bytes: self.limits.header_bytes,
+            answer_bytes: self.limits.answer_bytes,
+            at_once: self.limits.requests_at_once as usize,
+            usage: &self.grant.usage,
+        }
+    }
+
+    /// The bound that the instance ran into, if it did, with its value.
+    pub(super) fn reached(&self, call: &'static str) -> Option<Reached> {
+        let Exhausted { limit, found } = self.exhausted.clone()?;
+        Some(self.limits.reached(call, limit, found))
+    }
+
+    fn exhaust(&mut self, limit: &'static str, found: String) -> wasmtime::Error {
+        let error = wasmtime::Error::msg(format!("limit {limit}: {found}"));
+        self.exhausted = Some(Exhausted { limit, found });
+        error
+    }
+}
+
+impl Limits {
+    /// Says that a call ran into a limit.
+    pub(super) fn reached(
+        &self,
+        call: &'static str,
+        limit: &'static str,
+        found: String,
+    ) -> Reached {
+        let key = super::limits::KEYS.iter().find(|key| key.name == limit);
+        Reached {
+            call,
+            limit,
+            value: key.map_or(0, |key| (key.get)(self)),
+            found,
+        }
+    }
+}
+
+/// Also a call that was given up is paid for.
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let (guest, host) = (self.watch.guest(), self.watch.host());
+        self.grant.usage.cpu(guest, host);
     }
 }
 
@@ -104,12 +143,14 @@ impl ResourceLimiter for Guarded {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let wanted = self.memory_bytes + (desired - current);
+        // Over all memories: a limit on each would hold as often as there are memories.
+        let wanted = self.memory_bytes.saturating_add(desired - current);
         if wanted > self.limits.memory_bytes {
-            self.exhausted = Some(Exhausted::Memory { wanted });
+            self.exhaust("memory_mib", format!("it asked for {wanted} bytes"));
             return Ok(false);
         }
         self.memory_bytes = wanted;
+        self.grant.usage.memory(wanted as u64);
         Ok(true)
     }
 
@@ -119,8 +160,9 @@ impl ResourceLimiter for Guarded {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let wanted = self.table_elements + (desired - current);
-        if wanted > TABLE_ELEMENTS {
+        let wanted = self.table_elements.saturating_add(desired - current);
+        if wanted > self.limits.table_elements {
+            self.exhaust("table_elements", format!("it asked for {wanted} elements"));
             return Ok(false);
         }
         self.table_elements = wanted;
@@ -128,14 +170,14 @@ impl ResourceLimiter for Guarded {
     }
 
     fn instances(&self) -> usize {
-        PARTS
+        self.limits.parts
     }
 
     fn tables(&self) -> usize {
-        PARTS
+        self.limits.parts
     }
 
     fn memories(&self) -> usize {
-        PARTS
+        self.limits.parts
     }
 }

@@ -10,15 +10,16 @@ mod error;
 pub mod flat;
 mod grant;
 mod guard;
+pub mod limits;
 mod session;
 mod track_0_1;
 mod turn;
 
 pub use contract::{MANIFEST_LIMIT_BYTES, TOKEN_LIMIT_BYTES};
 pub use engine::{Engine, Inspection, Plugin};
-pub use error::{CallError, LoadError};
+pub use error::{CallError, LoadError, Reached};
 pub use grant::Grant;
-pub use guard::Limits;
+pub use limits::{Limits, LoadLimits};
 pub use session::Session;
 pub use turn::Turns;
 

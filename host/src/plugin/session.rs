@@ -6,15 +6,25 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use wasmtime::Store;
 
-use crate::capability::LogSink;
+use crate::usage::cpu;
 
 use super::contract;
-use super::error::CallError;
+use super::error::{CallError, Reached};
 use super::flat::Rows;
 use super::grant::Grant;
-use super::guard::{Exhausted, Guarded, Limits};
+use super::guard::Guarded;
+use super::limits::{Limits, LoadLimits};
 use super::track_0_1::{Destination, DestinationPre};
 use super::types::{Delivery, File, ImportStatus, Manifest, Problem, Settings, Staged};
+
+/// A component's code, ready to be instantiated.
+#[derive(Clone)]
+pub(super) struct Code {
+    pub engine: wasmtime::Engine,
+    pub pre: DestinationPre<Guarded>,
+    /// The guest stack that the engine gives.
+    pub stack_kib: u64,
+}
 
 /// An instance that has accepted its settings.
 pub struct Session {
@@ -23,133 +33,136 @@ pub struct Session {
     columns: usize,
 }
 
+/// Makes a call of an instance within a deadline; answers the result with who is to blame.
+macro_rules! call {
+    ($session:ident, $name:literal, $wall:expr, $method:ident ( $($argument:expr),* )) => {{
+        let wall = $wall;
+        let exporter = $session.instance.sluice_sink_exporter();
+        let watch = $session.store.data().watch.clone();
+        let call = exporter.$method(&mut $session.store, $($argument),*);
+        let answer = bounded(wall, cpu::guest(&watch, call)).await;
+        $session.answer($name, answer)
+    }};
+}
+
 impl Session {
+    /// Asks a component who it is. It may do nothing but compute and answer, and not even the
+    /// answer may be large.
     pub(super) async fn describe(
-        engine: &wasmtime::Engine,
-        pre: &DestinationPre<Guarded>,
+        code: &Code,
+        grant: Grant,
+        limits: Limits,
+        load: &LoadLimits,
     ) -> Result<Manifest, CallError> {
-        let grant = Grant::none(LogSink::new("describe"));
-        let mut session = Self::instantiate(engine, pre, grant, Limits::default(), 0).await?;
-        let exporter = session.instance.sluice_sink_exporter();
-        let call = exporter.call_describe(&mut session.store);
-        let answer = bounded(Limits::default().wall, call).await;
-        session.answer("describe", answer.map(|answer| answer.map(Ok)))
+        let limits = Limits {
+            lift_bytes: load.manifest_bytes,
+            ..limits
+        };
+        let mut session = Self::instantiate(code, grant, limits, 0).await?;
+        let described = call!(session, "describe", limits.wall, call_describe());
+        match described {
+            Ok(manifest) => Ok(manifest),
+            Err(CallError::Limit(reached)) if reached.limit == "lift_mib" => {
+                Err(CallError::Limit(Reached {
+                    limit: "manifest_kib",
+                    value: (load.manifest_bytes >> 10) as u64,
+                    found: "what it says of itself is larger".to_owned(),
+                    ..reached
+                }))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) async fn open(
-        engine: &wasmtime::Engine,
-        pre: &DestinationPre<Guarded>,
+        code: &Code,
         settings: &Settings,
         grant: Grant,
         limits: Limits,
     ) -> Result<Self, CallError> {
         let columns = settings.columns.len();
-        let mut session = Self::instantiate(engine, pre, grant, limits, columns).await?;
-        let exporter = session.instance.sluice_sink_exporter();
-        let call = exporter.call_open(&mut session.store, settings);
-        let answer = bounded(limits.wall, call).await;
-        session.answer("open", answer)?;
+        let mut session = Self::instantiate(code, grant, limits, columns).await?;
+        let opened: Result<(), Problem> = call!(session, "open", limits.wall, call_open(settings))?;
+        opened.map_err(CallError::Problem)?;
         Ok(session)
     }
 
     async fn instantiate(
-        engine: &wasmtime::Engine,
-        pre: &DestinationPre<Guarded>,
+        code: &Code,
         grant: Grant,
         limits: Limits,
         columns: usize,
     ) -> Result<Self, CallError> {
-        let mut store = Guarded::store(engine, grant, limits);
-        let instance = bounded(limits.wall, pre.instantiate_async(&mut store)).await;
-        match instance {
+        grant.usage.call();
+        let mut store = Guarded::store(&code.engine, grant, limits);
+        store.data_mut().stack_kib = code.stack_kib;
+        let watch = store.data().watch.clone();
+        let instance = cpu::guest(&watch, code.pre.instantiate_async(&mut store));
+        match bounded(limits.wall, instance).await {
             Ok(Ok(instance)) => Ok(Self {
                 store,
                 instance,
                 columns,
             }),
             Ok(Err(error)) => Err(why(&store, "instantiate", &error)),
-            Err(_) => Err(CallError::Deadline {
-                call: "instantiate",
-                deadline: limits.wall,
-            }),
+            Err(_) => Err(late(&limits, "instantiate")),
         }
     }
 
     /// Proves endpoint and credential.
     pub async fn check(mut self) -> Result<(), CallError> {
-        let exporter = self.instance.sluice_sink_exporter();
-        let wall = self.store.data().limits.wall;
-        let answer = bounded(wall, exporter.call_check(&mut self.store)).await;
-        self.answer("check", answer)
+        let wall = self.limits().wall;
+        call!(self, "check", wall, call_check())?.map_err(CallError::Problem)
     }
 
     /// Turns rows into bytes of the staged file. The answer keeps every promise of the contract.
     pub async fn stage(mut self, rows: &Rows, offset: u64) -> Result<Staged, CallError> {
         let batch = rows.batch(self.columns);
-        let exporter = self.instance.sluice_sink_exporter();
-        let wall = self.store.data().limits.wall;
-        let answer = bounded(wall, exporter.call_stage(&mut self.store, batch, offset)).await;
-        let staged = self.answer("stage", answer)?;
-        contract::staged(&staged, rows.len()).map_err(|reason| CallError::Contract {
-            call: "stage",
-            reason,
-        })?;
+        let wall = self.limits().wall;
+        let staged = call!(self, "stage", wall, call_stage(batch, offset))?;
+        let staged = staged.map_err(CallError::Problem)?;
+        kept("stage", contract::staged(&staged, rows.len()))?;
         Ok(staged)
     }
 
     /// Starts an import job; answers its token.
     pub async fn submit(mut self, file: &File) -> Result<String, CallError> {
-        let exporter = self.instance.sluice_sink_exporter();
-        let wall = self.store.data().limits.upload_wall;
-        let answer = bounded(wall, exporter.call_submit(&mut self.store, file)).await;
-        let token = self.answer("submit", answer)?;
-        contract::token(&token).map_err(|reason| CallError::Contract {
-            call: "submit",
-            reason,
-        })?;
+        let wall = self.limits().upload_wall;
+        let token = call!(self, "submit", wall, call_submit(file))?;
+        let token = token.map_err(CallError::Problem)?;
+        kept("submit", contract::token(&token))?;
         Ok(token)
     }
 
     /// Asks what became of an import job.
     pub async fn poll(mut self, token: &str) -> Result<ImportStatus, CallError> {
-        let exporter = self.instance.sluice_sink_exporter();
-        let wall = self.store.data().limits.wall;
-        let answer = bounded(wall, exporter.call_poll(&mut self.store, token)).await;
-        self.answer("poll", answer)
+        let wall = self.limits().wall;
+        call!(self, "poll", wall, call_poll(token))?.map_err(CallError::Problem)
     }
 
     /// Sends changes. The answer keeps every promise of the contract.
     pub async fn deliver(mut self, rows: &Rows) -> Result<Delivery, CallError> {
         let batch = rows.batch(self.columns);
-        let exporter = self.instance.sluice_sink_exporter();
-        let wall = self.store.data().limits.wall;
-        let answer = bounded(wall, exporter.call_deliver(&mut self.store, batch)).await;
-        let delivery = self.answer("deliver", answer)?;
-        contract::delivery(&delivery, rows.len()).map_err(|reason| CallError::Contract {
-            call: "deliver",
-            reason,
-        })?;
+        let wall = self.limits().wall;
+        let delivery = call!(self, "deliver", wall, call_deliver(batch))?;
+        let delivery = delivery.map_err(CallError::Problem)?;
+        kept("deliver", contract::delivery(&delivery, rows.len()))?;
         Ok(delivery)
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.store.data().limits
     }
 
     fn answer<R>(
         &self,
         call: &'static str,
-        answer: Result<wasmtime::Result<Result<R, Problem>>, Elapsed>,
+        answer: Result<wasmtime::Result<R>, Elapsed>,
     ) -> Result<R, CallError> {
         match answer {
-            Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(problem))) => Err(CallError::Problem(problem)),
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(why(&self.store, call, &error)),
-            Err(_) => {
-                let limits = self.store.data().limits;
-                let deadline = if call == "submit" {
-                    limits.upload_wall
-                } else {
-                    limits.wall
-                };
-                Err(CallError::Deadline { call, deadline })
-            }
+            Err(_) => Err(late(self.limits(), call)),
         }
     }
 }
@@ -158,27 +171,48 @@ async fn bounded<R>(wall: Duration, call: impl Future<Output = R>) -> Result<R, 
     tokio::time::timeout(wall, call).await
 }
 
+fn kept(call: &'static str, promise: Result<(), String>) -> Result<(), CallError> {
+    promise.map_err(|reason| CallError::Contract { call, reason })
+}
+
+fn late(limits: &Limits, call: &'static str) -> CallError {
+    let limit = match call {
+        "submit" => "upload_wall_seconds",
+        _ => "wall_seconds",
+    };
+    let found = "it has not ended, the host's work for it included".to_owned();
+    CallError::Limit(limits.reached(call, limit, found))
+}
+
 /// The reason behind a trap. Only the trap's own words: what wasmtime adds, a guest backtrace, is
 /// for the plugin's author and goes no further than the debug log.
 fn why(store: &Store<Guarded>, call: &'static str, error: &wasmtime::Error) -> CallError {
     let state = store.data();
-    match state.exhausted {
-        Some(Exhausted::Cpu) => CallError::Cpu {
+    if let Some(reached) = state.reached(call) {
+        return CallError::Limit(reached);
+    }
+    tracing::debug!(call, "plugin trapped: {error:#}");
+    let limit = |limit, found: &str| {
+        let reached = state.limits.reached(call, limit, found.to_owned());
+        CallError::Limit(reached)
+    };
+    let root = error.root_cause().to_string();
+    match error.downcast_ref::<wasmtime::Trap>() {
+        Some(wasmtime::Trap::StackOverflow) => CallError::Limit(Reached {
             call,
-            budget: state.limits.cpu,
-        },
-        Some(Exhausted::Memory { wanted }) => CallError::Memory {
+            limit: "stack_kib",
+            value: state.stack_kib,
+            found: "it recursed too deeply".to_owned(),
+        }),
+        Some(trap) => CallError::Trap {
             call,
-            wanted,
-            limit: state.limits.memory_bytes,
+            reason: trap.to_string(),
         },
-        None => {
-            tracing::debug!(call, "plugin trapped: {error:#}");
-            let reason = match error.downcast_ref::<wasmtime::Trap>() {
-                Some(trap) => trap.to_string(),
-                None => error.root_cause().to_string(),
-            };
-            CallError::Trap { call, reason }
+        // The types of these errors are wasmtime's own; `limits_tests` notices other words.
+        None if root.contains("hostcalls has been exhausted") => {
+            limit("lift_mib", "it handed over more in one piece")
         }
+        None if root.contains("resource limit exceeded") => limit("parts", &root),
+        None => CallError::Trap { call, reason: root },
     }
 }

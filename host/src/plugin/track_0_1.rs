@@ -3,6 +3,7 @@
 use wasmtime::component::HasSelf;
 
 use super::guard::Guarded;
+use crate::usage::cpu;
 
 wasmtime::component::bindgen!({
     path: "../wit",
@@ -28,30 +29,30 @@ impl http::Host for Guarded {
         &mut self,
         request: http::Request,
     ) -> wasmtime::Result<Result<http::Response, http::Failure>> {
+        self.count_requests(1)?;
         self.turn.release();
-        Ok(self
-            .grant
-            .http
-            .send(request, self.grant.staged.as_ref())
-            .await)
+        let asking = self.asking();
+        let answer = self.grant.http.send(request, &asking);
+        Ok(cpu::host(&self.watch, answer).await)
     }
 
     async fn send_all(
         &mut self,
         requests: Vec<http::Request>,
     ) -> wasmtime::Result<Vec<Result<http::Response, http::Failure>>> {
+        self.count_requests(requests.len())?;
         self.turn.release();
-        Ok(self
-            .grant
-            .http
-            .send_all(requests, self.grant.staged.as_ref())
-            .await)
+        let asking = self.asking();
+        let answers = self.grant.http.send_all(requests, &asking);
+        Ok(cpu::host(&self.watch, answers).await)
     }
 }
 
 impl log::Host for Guarded {
     async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        self.grant.log.write(level, &message);
+        if !self.grant.log.write(level, &message) {
+            self.grant.usage.line_dropped();
+        }
         Ok(())
     }
 }

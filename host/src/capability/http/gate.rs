@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Account, Credential, Policy, StagedFile};
+use super::{Account, Asking, Credential, Policy, StagedFile};
 use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
 use futures_util::StreamExt;
 use reqwest::multipart::{Form, Part as FormPart};
@@ -15,10 +15,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Time for one request that uploads no file, answer included. An API that takes longer for one
 /// user is down.
 const ANSWER: Duration = Duration::from_secs(60);
-
-/// Bytes of an answer's body. Answers about one user or one job are a few kilobytes; a job's list
-/// of row errors may be long.
-const ANSWER_BYTES: usize = 8 << 20;
 
 /// Why a gate could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -60,17 +56,31 @@ impl Gate {
     pub(super) async fn send(
         &self,
         request: Request,
-        staged: Option<&StagedFile>,
+        asking: &Asking<'_>,
     ) -> Result<Response, Failure> {
-        let url = self.policy.judge(&request, staged).map_err(|denial| {
-            tracing::warn!(reason = %denial, "request of a plugin denied");
-            Failure::Denied(denial.to_string())
-        })?;
+        let url = self
+            .policy
+            .judge(&request, asking.staged)
+            .map_err(|denial| {
+                asking.usage.denied();
+                tracing::warn!(reason = %denial, "request of a plugin denied");
+                Failure::Denied(denial.to_string())
+            })?;
+        let headers = &request.headers;
+        let header_bytes = headers.iter().map(|(name, value)| name.len() + value.len());
+        if header_bytes.sum::<usize>() > asking.header_bytes {
+            asking.usage.denied();
+            let limit = asking.header_bytes;
+            return Err(Failure::Denied(format!(
+                "its headers are larger than limit `header_bytes` = {limit}"
+            )));
+        }
         let Ok(_permit) = self.account.quota.acquire().await else {
             return Err(Failure::Other("the host is stopping".to_owned()));
         };
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|_| Failure::Denied("not a method".to_owned()))?;
+        let bytes = body_bytes(&request.body, asking.staged);
         let mut builder = self.client.request(method, url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
@@ -78,7 +88,7 @@ impl Gate {
         builder = match request.body {
             Body::None => builder.timeout(ANSWER),
             Body::Bytes(bytes) => builder.timeout(ANSWER).body(bytes),
-            Body::Multipart(parts) => builder.multipart(form(parts, staged).await?),
+            Body::Multipart(parts) => builder.multipart(form(parts, asking.staged).await?),
         };
         // Last, when nothing that the guest said can follow.
         let mut outgoing = builder.build().map_err(|error| failure(&error))?;
@@ -86,16 +96,34 @@ impl Gate {
         for (name, value) in credential.headers() {
             outgoing.headers_mut().insert(name.clone(), value.clone());
         }
+        asking.usage.request(bytes);
         let answer = self
             .client
             .execute(outgoing)
             .await
             .map_err(|error| failure(&error))?;
-        receive(answer, &credential).await
+        receive(answer, &credential, asking).await
     }
 }
 
-async fn receive(answer: reqwest::Response, credential: &Credential) -> Result<Response, Failure> {
+/// What a body's parts hold; what frames them is left out.
+fn body_bytes(body: &Body, staged: Option<&StagedFile>) -> u64 {
+    let part = |part: &Part| match &part.content {
+        Content::Bytes(bytes) => bytes.len() as u64,
+        Content::Staged(_) => staged.map_or(0, |file| file.bytes),
+    };
+    match body {
+        Body::None => 0,
+        Body::Bytes(bytes) => bytes.len() as u64,
+        Body::Multipart(parts) => parts.iter().map(part).sum(),
+    }
+}
+
+async fn receive(
+    answer: reqwest::Response,
+    credential: &Credential,
+    asking: &Asking<'_>,
+) -> Result<Response, Failure> {
     let status = answer.status().as_u16();
     let headers = answer
         .headers()
@@ -107,8 +135,11 @@ async fn receive(answer: reqwest::Response, credential: &Credential) -> Result<R
     let mut stream = answer.bytes_stream();
     while let Some(bytes) = stream.next().await {
         let bytes = bytes.map_err(|error| failure(&error))?;
-        if body.len() + bytes.len() > ANSWER_BYTES {
-            let reason = format!("the answer ({status}) has over {ANSWER_BYTES} bytes");
+        asking.usage.received(bytes.len() as u64);
+        if body.len() + bytes.len() > asking.answer_bytes {
+            let limit = asking.answer_bytes >> 20;
+            let reason =
+                format!("the answer ({status}) is larger than limit `answer_mib` = {limit}");
             return Err(Failure::TooLarge(reason));
         }
         body.extend_from_slice(&bytes);

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use futures_util::StreamExt;
+
 pub use account::{Account, Renewal};
 pub use credential::{Credential, CredentialError};
 pub use gate::{Gate, GateError};
@@ -21,6 +23,7 @@ pub use policy::{Denial, Endpoint, EndpointError, Policy, RouteError};
 pub use recorder::Recorder;
 
 use crate::plugin::types::{Failure, Request, Response};
+use crate::usage::Usage;
 
 /// A file that one call may send.
 #[derive(Clone, Debug)]
@@ -33,6 +36,21 @@ pub struct StagedFile {
     pub bytes: u64,
     /// How many of its bytes were handed to the connection so far, for whoever watches.
     pub sent: Arc<AtomicU64>,
+}
+
+/// A call that makes requests: what it may send, within which bounds, and who pays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asking<'a> {
+    /// The one file that it may send.
+    pub staged: Option<&'a StagedFile>,
+    /// Limit `header_bytes`: names and values of one request's headers.
+    pub header_bytes: usize,
+    /// Limit `answer_mib`, in bytes: an answer's body.
+    pub answer_bytes: usize,
+    /// Limit `requests_at_once`: requests of the call that are under way at a time.
+    pub at_once: usize,
+    /// Who pays.
+    pub usage: &'a Usage,
 }
 
 /// Who answers a component's requests.
@@ -59,29 +77,27 @@ impl Http {
     pub(crate) async fn send(
         &self,
         request: Request,
-        staged: Option<&StagedFile>,
+        asking: &Asking<'_>,
     ) -> Result<Response, Failure> {
         match self {
-            Self::Gate(gate) => gate.send(request, staged).await,
-            Self::Recorder(recorder) => recorder.send(request, staged),
+            Self::Gate(gate) => gate.send(request, asking).await,
+            Self::Recorder(recorder) => recorder.send(request, asking.staged),
             Self::Nothing => Err(Failure::Denied(
                 "this function may not make requests".to_owned(),
             )),
         }
     }
 
-    /// Sends several at once; answers in their order.
+    /// Sends several at once, as many at a time as the call may; answers in their order.
     pub(crate) async fn send_all(
         &self,
         requests: Vec<Request>,
-        staged: Option<&StagedFile>,
+        asking: &Asking<'_>,
     ) -> Vec<Result<Response, Failure>> {
-        // The gate's quota bounds how many are really under way.
-        futures_util::future::join_all(
-            requests
-                .into_iter()
-                .map(|request| self.send(request, staged)),
-        )
-        .await
+        futures_util::stream::iter(requests)
+            .map(|request| self.send(request, asking))
+            .buffered(asking.at_once)
+            .collect()
+            .await
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
-use super::own_name;
+use super::{limits, own_name};
 use crate::capability::http::Endpoint;
 use crate::config::model::{Authorization, AuthorizationSpans, Secret};
 use crate::config::read::{At, Section};
@@ -47,6 +47,7 @@ pub(super) fn authorization(section: Section<'_>, folder: &Path) -> Authorizatio
             }
         }
     }
+    let (limits, load_limits) = limits::of_authorization(&section);
     section.finish();
     let span_of =
         |text: &Option<At<String>>| text.as_ref().map_or(whole.clone(), |t| t.span.clone());
@@ -66,6 +67,8 @@ pub(super) fn authorization(section: Section<'_>, folder: &Path) -> Authorizatio
         endpoint: endpoint.map(|text| text.value),
         allow_http,
         requests_in_flight: requests.map_or(REQUESTS_IN_FLIGHT, |n| n as usize),
+        limits,
+        load_limits,
         secrets,
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Map;
 use toml::de::DeValue;
 
-use super::own_name;
+use super::{limits, own_name};
 use crate::config::mistake::nearest;
 use crate::config::model::{
     ChangesFrom, ExportConfig, ExportSpans, Mapping, StdinResume, Tenant, Tuning,
@@ -82,6 +82,7 @@ pub(super) fn export(section: Section<'_>, folder: &Path, tenant: &Tenant) -> Op
     let tuning = section
         .section("tuning")
         .map_or_else(Tuning::default, tuning);
+    let limits = limits::of_export(&section, tenant.authorizations.get(&authorization.value));
     section.finish();
     let spec = ExportSpec {
         tenant: tenant.id.clone(),
@@ -97,6 +98,7 @@ pub(super) fn export(section: Section<'_>, folder: &Path, tenant: &Tenant) -> Op
         }),
         changes,
         tuning,
+        limits,
     };
     Some(ExportConfig {
         spec,
@@ -218,12 +220,6 @@ fn tuning(table: Section<'_>) -> Tuning {
         log_max_mib: table
             .number("log_max_mib", 1..=1 << 20)
             .unwrap_or(default.log_max_mib),
-        memory_mib: table
-            .number("memory_mib", 1..=4096)
-            .map_or(default.memory_mib, |n| n as u32),
-        cpu_seconds: table
-            .number("cpu_seconds", 1..=3600)
-            .unwrap_or(default.cpu_seconds),
     };
     table.finish();
     tuning

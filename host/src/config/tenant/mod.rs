@@ -2,6 +2,7 @@
 
 mod authorization;
 mod export;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::path::Path;

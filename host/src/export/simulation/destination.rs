@@ -10,12 +10,12 @@ use super::killer::killer;
 use super::model::{Content, Model};
 use crate::capability::StagedFile;
 use crate::export::exporter::{Answer, Exporter};
-use crate::plugin::CallError;
 use crate::plugin::flat::{Kind, Rows, cell};
 use crate::plugin::types::{
     Delivery, File, ImportStatus, Limits, Manifest, Problem, Progress, Rejection, Report, Staged,
     Throttle,
 };
+use crate::plugin::{CallError, Reached};
 
 /// The columns of every batch, in order.
 pub(super) const COLUMNS: [&str; 6] = ["id", "n", "deed", "first", "last", "city"];
@@ -101,10 +101,12 @@ impl Remote {
             }
             3 => {
                 self.event("answer-lost deadline");
-                Turn::After(CallError::Deadline {
+                Turn::After(CallError::Limit(Reached {
                     call,
-                    deadline: Duration::from_secs(1),
-                })
+                    limit: "wall_seconds",
+                    value: 1,
+                    found: String::new(),
+                }))
             }
             4 if call != "deliver" && call != "stage" => {
                 self.event("crashed");

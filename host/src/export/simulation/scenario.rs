@@ -159,6 +159,7 @@ impl Scenario {
                 import_timeout_minutes: 2,
                 ..Tuning::default()
             },
+            limits: crate::plugin::Limits::default(),
         }
     }
 
