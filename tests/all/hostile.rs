@@ -16,47 +16,114 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 
+use crate::process::Sluice;
+use crate::world::KEY;
+
+use assemble::guest;
 use case::{Case, Ends, PLAIN, delivers, imports};
-use destination::METADATA;
+use destination::Destination;
 use street::Street;
 
 use Ends::{Live, Parked, Settled, Trying};
 
+/// Why an export is parked whose plugin fails whatever it is given.
 const FAILS: &str = "plugin-fails";
 
 const LOOPS: &[Case] = &[
     // Is asked only whether the destination can be reached: the work goes on without an answer.
     imports("loop_check", PLAIN, Live(&[])),
-    imports("loop_stage", PLAIN, Parked(FAILS, &["`stage`", "CPU budget"])),
-    imports("loop_submit", PLAIN, Parked(FAILS, &["`submit`", "CPU budget"])),
-    imports("loop_poll", PLAIN, Parked(FAILS, &["`poll`", "CPU budget"])),
-    delivers("loop_deliver", PLAIN, Parked(FAILS, &["`deliver`", "CPU budget"])),
-    delivers("loop_post_return", PLAIN, Parked(FAILS, &["`deliver`", "CPU budget"])),
+    imports(
+        "loop_stage",
+        PLAIN,
+        Parked(FAILS, &["`stage` ran into its limit `cpu_ms` = 200"]),
+    ),
+    imports(
+        "loop_submit",
+        PLAIN,
+        Parked(FAILS, &["`submit` ran into its limit `cpu_ms` = 200"]),
+    ),
+    imports(
+        "loop_poll",
+        PLAIN,
+        Parked(FAILS, &["`poll` ran into its limit `cpu_ms` = 200"]),
+    ),
+    delivers(
+        "loop_deliver",
+        PLAIN,
+        Parked(FAILS, &["`deliver` ran into its limit `cpu_ms` = 200"]),
+    ),
+    delivers(
+        "loop_post_return",
+        PLAIN,
+        Parked(FAILS, &["`deliver` ran into its limit `cpu_ms` = 200"]),
+    ),
     delivers(
         "loop_realloc",
-        &["one", "a text that is long enough to make the guest look for room for it without end"],
-        Live(&[(1, "CPU budget")]),
+        &[
+            "one",
+            "a text that is so long that the guest looks for room for it without end",
+        ],
+        Live(&[(1, "`deliver` ran into its limit `cpu_ms` = 200")]),
     ),
 ];
 
 const MEMORY: &[Case] = &[
-    delivers("memory_bomb", PLAIN, Parked(FAILS, &["`deliver`", "memory", "16777216"])),
-    delivers("memories", PLAIN, Parked(FAILS, &["`deliver`", "memory", "16777216"])),
-    delivers("table", PLAIN, Parked(FAILS, &["`deliver`"])),
-    delivers("recursion", PLAIN, Parked(FAILS, &["`deliver`", "out of bounds memory access"])),
-    delivers("hoarder", HOARDED, Live(&[(24, "0 calls, 0 texts and 0 traces")])),
+    delivers(
+        "memory_bomb",
+        PLAIN,
+        Parked(FAILS, &["`deliver` ran into its limit `memory_mib` = 16"]),
+    ),
+    delivers(
+        "memories",
+        PLAIN,
+        Parked(FAILS, &["`deliver` ran into its limit `memory_mib` = 16"]),
+    ),
+    delivers(
+        "table",
+        PLAIN,
+        Parked(
+            FAILS,
+            &["`deliver` ran into its limit `table_elements` = 100000"],
+        ),
+    ),
+    // A Rust guest runs off its own stack, which lies below its data.
+    delivers(
+        "recursion",
+        PLAIN,
+        Parked(FAILS, &["`deliver` trapped: out of bounds memory access"]),
+    ),
+    delivers(
+        "hoarder",
+        &["one of many"; 24],
+        Live(&[(24, "0 calls, 0 texts and 0 traces")]),
+    ),
     delivers("dump_memory", &["one", "dump"], Live(&[])),
 ];
 
-const HOARDED: &[&str] = &["one of many"; 24];
-
 const ANSWERS: &[Case] = &[
-    imports("long_lists", PLAIN, Parked(FAILS, &["`stage`"])).named("long_stage"),
-    delivers("long_lists", PLAIN, Parked(FAILS, &["`deliver`"])),
-    imports("huge_token", PLAIN, Parked(FAILS, &["the job token has 1048576 bytes"])),
+    imports(
+        "long_lists",
+        PLAIN,
+        Parked(FAILS, &["`stage` broke the contract", "200000 offsets"]),
+    )
+    .named("long_stage"),
+    delivers(
+        "long_lists",
+        PLAIN,
+        Parked(FAILS, &["`deliver` broke the contract"]),
+    ),
+    imports(
+        "huge_token",
+        PLAIN,
+        Parked(FAILS, &["the job token has 1048576 bytes"]),
+    ),
     delivers("huge_problem", PLAIN, Parked("fatal", &["broken"])),
     imports("huge_reason", PLAIN, Live(&[(8, "no")])),
-    delivers("aliased_lists", PLAIN, Parked(FAILS, &["`deliver`"])),
+    delivers(
+        "aliased_lists",
+        PLAIN,
+        Parked(FAILS, &["`deliver` ran into its limit `lift_mib` = 32"]),
+    ),
     delivers(
         "invalid_text",
         &["reason", "path", "line", "level", "outside", "fine"],
@@ -78,11 +145,22 @@ const ACCOUNTS: &[Case] = &[
     .named("wrong_staged_rows"),
     delivers(
         "wrong_rows",
-        &["rejected", "fine", "far", "retry", "fine", "retry without a reason"],
+        &[
+            "rejected",
+            "fine",
+            "far",
+            "retry",
+            "fine",
+            "retry without a reason",
+        ],
         Live(&[(4, "`deliver` broke the contract")]),
     ),
-    imports("twice", &["fine", "rejected", "fine"], Live(&[(1, "a row is rejected twice")]))
-        .named("twice_staged"),
+    imports(
+        "twice",
+        &["fine", "rejected", "fine"],
+        Live(&[(1, "a row is rejected twice")]),
+    )
+    .named("twice_staged"),
     delivers(
         "twice",
         &["rejected", "fine", "retry", "both", "fine"],
@@ -103,14 +181,27 @@ const ACCOUNTS: &[Case] = &[
         ],
         Live(&[(8, "`stage` broke the contract")]),
     ),
-    imports("lying_job", PLAIN, Trying("importing", &[])).how("progress").named("lying_progress"),
+    imports("lying_job", PLAIN, Trying("importing", &[]))
+        .how("progress")
+        .named("lying_progress"),
     imports("lying_job", PLAIN, Live(&[])).how("accepted"),
-    imports("lying_job", PLAIN, Settled("")).how("refused").named("lying_refused"),
-    imports("lying_job", PLAIN, Live(&[(1, "the import job refused it")]))
-        .how("rows")
-        .named("lying_rows"),
-    imports("moody", &MOODS, Settled("not today")),
-    imports("staged_flood", PLAIN, Live(&[])),
+    imports("lying_job", PLAIN, Settled(""))
+        .how("refused")
+        .named("lying_refused"),
+    imports(
+        "lying_job",
+        PLAIN,
+        Live(&[(1, "the import job refused it")]),
+    )
+    .how("rows")
+    .named("lying_rows"),
+    imports("moody", &MOODS, Settled("trapped")).changes(&MOODS),
+    imports(
+        "staged_flood",
+        &["one"; 8],
+        Parked("limit", &["`stage` ran into limit `staged_mib` = 4"]),
+    )
+    .limits(", staged_mib = 4"),
 ];
 
 const MOODS: [&str; 26] = [
@@ -130,40 +221,132 @@ const REQUESTS: &[Case] = &[
         &["many", "large", "long name", "query", "path"],
         Live(&[(5, "denied: ")]),
     ),
-    delivers("forbidden_requests", &FORBIDDEN, Live(&[(0, "denied: ")])),
     delivers(
-        "redirect",
-        &["/answers/redirect"],
-        Live(&[(1, "302 to http://169.254.169.254/")]),
+        "forbidden_requests",
+        FORBIDDEN,
+        Live(&[
+            (9, "denied: the path must begin with"),
+            (15, "denied: no route of the manifest allows this"),
+            (9, "is set by the host"),
+            (3, "denied: a header's name or value holds"),
+            (2, "denied: a part's name, file name or content type holds"),
+            (1, "denied: a part names a staged file"),
+        ]),
     ),
+    delivers("redirect", &["/answers/redirect"], Live(&[(1, REDIRECTED)])),
+    delivers("slow_answer", &["/answers/drip"], SLOW)
+        .limits(", wall_seconds = 2")
+        .named("drip"),
+    delivers("slow_answer", &["/answers/silence"], SLOW)
+        .limits(", wall_seconds = 2")
+        .named("silence"),
     delivers(
         "slow_answer",
         &["/answers/endless", "/answers/headers"],
-        Live(&[(1, "too large: ")]),
-    ),
+        Live(&[
+            (
+                1,
+                "too large: the answer (200) is larger than limit `answer_mib` = 1",
+            ),
+            (1, "interrupted: "),
+        ]),
+    )
+    .limits(", answer_mib = 1"),
     delivers(
         "request_flood",
-        &["at once", "one by one"],
-        Live(&[]),
+        &["at once", "one by one", "none"],
+        Live(&[(2, "`deliver` ran into its limit"), (1, "nothing sent")]),
+    )
+    .limits(", requests = 200"),
+];
+
+const SLOW: Ends = Trying("live", &["`deliver` ran into its limit `wall_seconds` = 2"]);
+
+/// The answer, and then what came of going there in six ways.
+const REDIRECTED: &str = "302 to http://169.254.169.254/latest/meta-data/; denied: ";
+
+const FORBIDDEN: &[&str] = &[
+    // Out of the endpoint.
+    "POST|http://evil.test/users",
+    "POST|//evil.test/users",
+    "POST|evil.test/users",
+    "POST|@evil.test/users",
+    "POST|/users/../admin",
+    r"POST|/users\..\admin",
+    "POST|/./users",
+    "POST|/users~Host: evil.test",
+    "POST|",
+    // Beside the routes.
+    "POST|/admin",
+    "POST|/Users",
+    "POST|/users/1",
+    "POST|/users?admin=1",
+    "POST|/users#fragment",
+    "POST|/users%2fadmin",
+    "POST|/%2e%2e/admin",
+    "POST|/%75sers",
+    "POST|/@evil.test",
+    "GET|/users",
+    "post|/users",
+    "CONNECT|/users",
+    "TRACE|/users",
+    "POST /admin HTTP/1.1~~POST|/users",
+    "|/users",
+    // Headers that are the host's.
+    "POST|/users|Host|evil.test",
+    "POST|/users|authorization|ApiKey mine",
+    "POST|/users|Cookie|a=b",
+    "POST|/users|Content-Length|0",
+    "POST|/users|Transfer-Encoding|chunked",
+    "POST|/users|Connection|close",
+    "POST|/users|Proxy-Authorization|mine",
+    "POST|/users|Upgrade|h2c",
+    "POST|/users|TE|trailers",
+    // Headers that would be two.
+    "POST|/users|x-one|1~Host: evil.test",
+    "POST|/users|x-one~Host|1",
+    "POST|/users|x one|1",
+    // Parts that would be two.
+    "POST|/users|part|name~~--|file",
+    "POST|/users|part|name|file~content-type: text/html",
+    // A file that this call was not given.
+    "POST|/users|staged|0000-1",
+];
+
+/// What cannot even be loaded, and what is said of it.
+const UNLOADABLE: &[(&str, &str)] = &[
+    ("loop_describe", "`describe` ran into its limit `cpu_ms`"),
+    ("loop_start", "`instantiate` ran into its limit `cpu_ms`"),
+    ("parts", "`instantiate` ran into its limit `parts` = 64"),
+    (
+        "huge_manifest",
+        "`describe` ran into its limit `manifest_kib` = 1024",
+    ),
+    (
+        "many_routes",
+        "`describe` ran into its limit `manifest_kib` = 1024",
+    ),
+    (
+        "foreign_import",
+        "imports evil:files/open, which this host does not give",
     ),
 ];
 
-const FORBIDDEN: [&str; 1] = ["CONNECT|/users"];
-
-/// What cannot even be loaded.
-const UNLOADABLE: &[&str] = &[
-    "loop_describe",
-    "loop_start",
-    "loop_open",
-    "parts",
-    "huge_manifest",
-    "many_routes",
-    "foreign_import",
-];
+/// What is loaded, but does not accept its settings.
+const UNOPENABLE: Case = delivers("loop_open", PLAIN, Live(&[]));
 
 #[tokio::test]
 async fn a_call_that_never_ends_is_ended() -> Result<()> {
-    Street::live_through(LOOPS).await?;
+    let left = Street::live_through(LOOPS).await?;
+    // Who asks for a check hears what became of it.
+    let ended = left.street.sluice.call(&["check"]).await?;
+    ensure!(ended.code == Some(5), "{ended:?}");
+    ensure!(
+        ended
+            .stderr
+            .contains("`check` ran into its limit `cpu_ms` = 200"),
+        "{ended:?}"
+    );
     Ok(())
 }
 
@@ -173,10 +356,13 @@ async fn memory_has_an_end_and_is_never_anothers() -> Result<()> {
     let dumped = left.street.destination.requests("dump_memory");
     let bytes: usize = dumped.iter().map(|request| request.body.len()).sum();
     ensure!(bytes > 1 << 20, "{bytes} bytes of memory");
-    let key = crate::world::KEY.as_bytes();
     for request in &dumped {
-        ensure!(request.head.contains("ApiKey"), "{}", request.head);
-        ensure!(!request.body.windows(key.len()).any(|bytes| bytes == key), "the key");
+        ensure!(request.head.contains(KEY), "{}", request.head);
+        let mut windows = request.body.windows(KEY.len());
+        ensure!(
+            !windows.any(|bytes| bytes == KEY.as_bytes()),
+            "the key is in a guest's memory"
+        );
     }
     Ok(())
 }
@@ -195,16 +381,76 @@ async fn accounts_that_are_wrong_lose_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn a_flood_of_lines_is_cut() -> Result<()> {
-    Street::live_through(LOGS).await?;
+    let left = Street::live_through(LOGS).await?;
+    ensure!(
+        left.said.contains("line 1 of a flood"),
+        "nothing was written"
+    );
+    ensure!(
+        left.said.contains("log_lines_per_second"),
+        "nobody was told"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn requests_that_were_not_granted_are_not_sent() -> Result<()> {
+async fn what_was_not_granted_is_not_sent() -> Result<()> {
     let left = Street::live_through(REQUESTS).await?;
-    let redirected = left.street.destination.requests("redirect");
-    ensure!(redirected.len() == 1, "{redirected:?}");
-    let _ = METADATA;
+    let destination = &left.street.destination;
+    for (export, most) in [
+        ("header_bomb", 0),
+        ("forbidden_requests", 0),
+        ("redirect", 1),
+    ] {
+        let requests = destination.requests(export);
+        ensure!(requests.len() == most, "{export}: {requests:#?}");
+    }
+    // The flood as part of a batch, and alone.
+    let flood = destination.requests("request_flood").len();
+    ensure!((200..=400).contains(&flood), "{flood} requests");
+    let [row] = &left.quarantine(&REQUESTS[2])?[..] else {
+        anyhow::bail!("not one row");
+    };
+    let ways = row.reason.matches("denied: ").count();
+    ensure!(ways == 6, "{}", row.reason);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plugin_that_cannot_be_loaded_says_why() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let destination = Destination::start().await?;
+    let configure = |case: &Case| {
+        let file = |kind| folder.path().join(case.name).with_extension(kind);
+        std::fs::write(file("wasm"), guest(case.guest)?)?;
+        anyhow::Ok(std::fs::write(
+            file("toml"),
+            case.config(&destination.url(case.name)),
+        )?)
+    };
+    for (guest, _) in UNLOADABLE {
+        configure(&delivers(guest, PLAIN, Live(&[])))?;
+    }
+    let sluice = Sluice::new(folder.path(), KEY);
+    let ended = sluice.call(&["check"]).await?;
+    ensure!(ended.code == Some(4), "{ended:?}");
+    for (guest, says) in UNLOADABLE {
+        let said = ended
+            .stderr
+            .lines()
+            .any(|line| line.contains(guest) && line.contains(says));
+        ensure!(said, "{guest}: {}", ended.stderr);
+        std::fs::remove_file(folder.path().join(guest).with_extension("toml"))?;
+    }
+    configure(&UNOPENABLE)?;
+    let ended = sluice.call(&["check"]).await?;
+    ensure!(ended.code == Some(3), "{ended:?}");
+    ensure!(
+        ended
+            .stderr
+            .contains("`open` ran into its limit `cpu_ms` = 200"),
+        "{ended:?}"
+    );
     Ok(())
 }
 
@@ -216,7 +462,8 @@ fn every_guest_has_a_test() -> Result<()> {
         .concat()
         .iter()
         .map(|case| case.guest)
-        .chain(UNLOADABLE.iter().copied())
+        .chain(UNLOADABLE.iter().map(|(guest, _)| *guest))
+        .chain([UNOPENABLE.guest])
         .map(str::to_owned)
         .collect();
     let mut guests = BTreeSet::new();

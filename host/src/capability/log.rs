@@ -7,6 +7,7 @@ use std::sync::Arc;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::plugin::Limits;
+use crate::plugin::tidy;
 use crate::plugin::types::Level;
 
 /// A line longer than this says nothing more to a person.
@@ -47,7 +48,7 @@ impl LogSink {
 
     /// Writes one line, if the allowance is not used up; answers whether it did.
     pub(crate) fn write(&self, level: Level, message: &str) -> bool {
-        let message = tidy(message);
+        let message = tidy::line(message, LINE_BYTES);
         if !self.0.allows(message.len()) {
             if self.0.warnings.check().is_ok() {
                 let Inner {
@@ -83,27 +84,9 @@ impl Inner {
     }
 }
 
-/// One line, of bounded length, without control characters that could forge another.
-fn tidy(message: &str) -> String {
-    let mut end = message.len().min(LINE_BYTES);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    message[..end]
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_is_one_line_of_bounded_length() {
-        assert_eq!(tidy("a\r\nERROR forged\u{1b}[31m"), "a  ERROR forged [31m");
-        assert_eq!(tidy(&"é".repeat(LINE_BYTES)).len(), LINE_BYTES);
-    }
 
     #[test]
     fn lines_over_the_allowance_are_dropped_and_clones_share_it() {

@@ -28,7 +28,7 @@ pub struct Limits {
     pub requests: u32,
     /// Requests of one call that are under way at a time. The authorization's quota holds as well.
     pub requests_at_once: u32,
-    /// Names and values of one request's headers. What most servers take of one in all is 8 KiB.
+    /// Path, query and headers of one request. What most servers take of them in all is 8 KiB.
     pub header_bytes: usize,
     /// Bytes of an answer's body. Answers about one user or one job are a few kilobytes; a job's
     /// list of row errors may be long.

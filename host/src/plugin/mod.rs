@@ -12,6 +12,7 @@ mod grant;
 mod guard;
 pub mod limits;
 mod session;
+pub(crate) mod tidy;
 mod track_0_1;
 mod turn;
 

@@ -14,6 +14,7 @@ use super::flat::Rows;
 use super::grant::Grant;
 use super::guard::Guarded;
 use super::limits::{Limits, LoadLimits};
+use super::tidy;
 use super::track_0_1::{Destination, DestinationPre};
 use super::types::{Delivery, File, ImportStatus, Manifest, Problem, Settings, Staged};
 
@@ -83,7 +84,7 @@ impl Session {
         let columns = settings.columns.len();
         let mut session = Self::instantiate(code, grant, limits, columns).await?;
         let opened: Result<(), Problem> = call!(session, "open", limits.wall, call_open(settings))?;
-        opened.map_err(CallError::Problem)?;
+        opened.map_err(said)?;
         Ok(session)
     }
 
@@ -112,7 +113,7 @@ impl Session {
     /// Proves endpoint and credential.
     pub async fn check(mut self) -> Result<(), CallError> {
         let wall = self.limits().wall;
-        call!(self, "check", wall, call_check())?.map_err(CallError::Problem)
+        call!(self, "check", wall, call_check())?.map_err(said)
     }
 
     /// Turns rows into bytes of the staged file. The answer keeps every promise of the contract.
@@ -120,8 +121,9 @@ impl Session {
         let batch = rows.batch(self.columns);
         let wall = self.limits().wall;
         let staged = call!(self, "stage", wall, call_stage(batch, offset))?;
-        let staged = staged.map_err(CallError::Problem)?;
+        let mut staged = staged.map_err(said)?;
         kept("stage", contract::staged(&staged, rows.len()))?;
+        tidy::staged(&mut staged);
         Ok(staged)
     }
 
@@ -129,7 +131,7 @@ impl Session {
     pub async fn submit(mut self, file: &File) -> Result<String, CallError> {
         let wall = self.limits().upload_wall;
         let token = call!(self, "submit", wall, call_submit(file))?;
-        let token = token.map_err(CallError::Problem)?;
+        let token = token.map_err(said)?;
         kept("submit", contract::token(&token))?;
         Ok(token)
     }
@@ -137,7 +139,10 @@ impl Session {
     /// Asks what became of an import job.
     pub async fn poll(mut self, token: &str) -> Result<ImportStatus, CallError> {
         let wall = self.limits().wall;
-        call!(self, "poll", wall, call_poll(token))?.map_err(CallError::Problem)
+        let status = call!(self, "poll", wall, call_poll(token))?;
+        let mut status = status.map_err(said)?;
+        tidy::status(&mut status);
+        Ok(status)
     }
 
     /// Sends changes. The answer keeps every promise of the contract.
@@ -145,8 +150,9 @@ impl Session {
         let batch = rows.batch(self.columns);
         let wall = self.limits().wall;
         let delivery = call!(self, "deliver", wall, call_deliver(batch))?;
-        let delivery = delivery.map_err(CallError::Problem)?;
+        let mut delivery = delivery.map_err(said)?;
         kept("deliver", contract::delivery(&delivery, rows.len()))?;
+        tidy::delivery(&mut delivery);
         Ok(delivery)
     }
 
@@ -169,6 +175,10 @@ impl Session {
 
 async fn bounded<R>(wall: Duration, call: impl Future<Output = R>) -> Result<R, Elapsed> {
     tokio::time::timeout(wall, call).await
+}
+
+fn said(problem: Problem) -> CallError {
+    CallError::Problem(tidy::problem(problem))
 }
 
 fn kept(call: &'static str, promise: Result<(), String>) -> Result<(), CallError> {

@@ -17,7 +17,7 @@ pub struct Case {
     pub changes: &'static [&'static str],
     /// The option `how`.
     pub how: &'static str,
-    /// Limits beside the usual ones: lines of TOML.
+    /// Limits beside the usual ones: entries of a TOML table, each after a comma.
     pub limits: &'static str,
     /// How it ends.
     pub ends: Ends,
@@ -66,6 +66,10 @@ impl Case {
         Self { name, ..self }
     }
 
+    pub const fn changes(self, changes: &'static [&'static str]) -> Self {
+        Self { changes, ..self }
+    }
+
     pub const fn how(self, how: &'static str) -> Self {
         Self { how, ..self }
     }
@@ -89,12 +93,16 @@ impl Case {
         if !self.members.is_empty() {
             let _ = writeln!(text, "members = {{ file = \"{}.members\" }}", self.name);
         }
-        let _ = write!(text, "tuning = {{ lanes = 1, {LIMITS}{} }}\n", self.limits);
+        let _ = writeln!(
+            text,
+            "tuning = {{ lanes = 1 }}\nlimits = {{ {LIMITS}{} }}",
+            self.limits
+        );
         text
     }
 
     /// The members' file.
-    pub fn members(&self) -> Vec<String> {
+    pub fn member_lines(&self) -> Vec<String> {
         let line = |(id, what): (usize, &&str)| {
             serde_json::json!({"user_id": id, "what": what}).to_string()
         };
@@ -102,7 +110,7 @@ impl Case {
     }
 
     /// The changes' file: of others than the members.
-    pub fn changes(&self) -> Vec<String> {
+    pub fn change_lines(&self) -> Vec<String> {
         let line = |(id, what): (usize, &&str)| {
             let user = serde_json::json!({"user_id": 1_000 + id, "what": what});
             serde_json::json!({"change": "enter", "user": user}).to_string()
@@ -112,4 +120,4 @@ impl Case {
 }
 
 /// Small ones, so that a test need not wait for large ones.
-const LIMITS: &str = "cpu_seconds = 1, memory_mib = 16";
+const LIMITS: &str = "cpu_ms = 200, memory_mib = 16, lift_mib = 32";

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Where it sends its clients: what every cloud keeps its machines' keys at.
-pub const METADATA: &str = "http://169.254.169.254/latest/meta-data/";
+const METADATA: &str = "http://169.254.169.254/latest/meta-data/";
 
 /// Between two bytes of the slow answer.
 const DRIP: Duration = Duration::from_secs(1);
@@ -43,10 +43,6 @@ impl Destination {
             }
         });
         Ok(Self { address, requests })
-    }
-
-    pub fn port(&self) -> u16 {
-        self.address.port()
     }
 
     /// The endpoint below which one export's requests arrive.

@@ -84,9 +84,9 @@ impl Street {
         let endpoint = self.destination.url(case.name);
         let file = |kind: &str| self.path(&format!("{}.{kind}", case.name));
         std::fs::write(file("toml"), case.config(&endpoint))?;
-        append(&file("changes"), &case.changes())?;
+        append(&file("changes"), &case.change_lines())?;
         if !case.members.is_empty() {
-            append(&file("members"), &case.members())?;
+            append(&file("members"), &case.member_lines())?;
         }
         self.cases.push(*case);
         Ok(())
@@ -114,7 +114,10 @@ impl Street {
             .await;
         if waited.is_err() {
             let all = self.sluice.statuses().await?;
-            for case in cases.iter().filter(|case| !has_ended(case, of(&all, case.name))) {
+            for case in cases
+                .iter()
+                .filter(|case| !has_ended(case, of(&all, case.name)))
+            {
                 eprintln!("{} should have ended: {:#}", case.name, of(&all, case.name));
             }
         }
@@ -124,7 +127,12 @@ impl Street {
         let statuses = self.sluice.statuses().await?;
         let peak_mib = running.peak_memory_mib()?;
         let ended = running.terminate().await?;
-        ensure!(ended.code == Some(0), "{:?} {}", ended.code, cut(&ended.stderr));
+        ensure!(
+            ended.code == Some(0),
+            "{:?} {}",
+            ended.code,
+            cut(&ended.stderr)
+        );
         Ok(Left {
             street: self,
             statuses,
@@ -164,7 +172,11 @@ impl Left {
             self.peak_mib
         );
         let said = self.said.len();
-        ensure!(said <= SAID_BYTES, "{said} bytes were said:\n{}", cut(&self.said));
+        ensure!(
+            said <= SAID_BYTES,
+            "{said} bytes were said:\n{}",
+            cut(&self.said)
+        );
         for line in self.said.lines() {
             ensure!(is_plain(line), "a terminal would obey {line:?}");
             ensure!(
@@ -185,7 +197,9 @@ impl Left {
     }
 
     pub fn quarantine(&self, case: &Case) -> Result<Vec<QuarantineRow>> {
-        Ok(self.store(case)?.quarantine(&QuarantineFilter::default(), None)?)
+        Ok(self
+            .store(case)?
+            .quarantine(&QuarantineFilter::default(), None)?)
     }
 
     /// What holds for every hostile export; and what was said of this one.
@@ -199,9 +213,16 @@ impl Left {
         let rows = self.quarantine(case)?;
         let quarantined = counts.backfill.quarantined + counts.live.quarantined;
         for text in texts(status).into_iter().chain(rows.iter().flat_map(|row| {
-            [Some(row.reason.as_str()), row.field.as_deref()].into_iter().flatten()
+            [Some(row.reason.as_str()), row.field.as_deref()]
+                .into_iter()
+                .flatten()
         })) {
-            ensure!(text.len() <= TEXT_BYTES, "{} bytes: {}", text.len(), cut(text));
+            ensure!(
+                text.len() <= TEXT_BYTES,
+                "{} bytes: {}",
+                text.len(),
+                cut(text)
+            );
             ensure!(is_plain(text), "a terminal would obey {text:?}");
         }
         let settled = || {
@@ -225,7 +246,11 @@ impl Left {
             }
             Ends::Settled(says) => {
                 settled()?;
-                ensure!(rows.iter().all(|row| row.reason.contains(says)), "{:#?}", shown(&rows));
+                ensure!(
+                    rows.iter().all(|row| row.reason.contains(says)),
+                    "{:#?}",
+                    shown(&rows)
+                );
             }
             Ends::Parked(_, says) | Ends::Trying(_, says) => {
                 let said = status["last_error"]["message"].as_str().unwrap_or_default();

@@ -60,3 +60,13 @@
 (data $t7 (i32.const 1248) "POST")
 (data $t8 (i32.const 1280) "/users")
 (data $t9 (i32.const 1312) "{}")
+
+;; What cleans up behind an answer: nothing has to.
+(func $clean_describe (export "cabi_post_sluice:sink/exporter@0.1.0#describe") (param i32))
+(func $clean_open (export "cabi_post_sluice:sink/exporter@0.1.0#open") (param i32))
+(func $clean_check (export "cabi_post_sluice:sink/exporter@0.1.0#check") (param i32))
+(func $clean_stage (export "cabi_post_sluice:sink/exporter@0.1.0#stage") (param i32))
+(func $clean_submit (export "cabi_post_sluice:sink/exporter@0.1.0#submit") (param i32))
+(func $clean_poll (export "cabi_post_sluice:sink/exporter@0.1.0#poll") (param i32))
+
+(func $clean_deliver (export "cabi_post_sluice:sink/exporter@0.1.0#deliver") (param i32))

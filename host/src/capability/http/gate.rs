@@ -66,13 +66,13 @@ impl Gate {
                 tracing::warn!(reason = %denial, "request of a plugin denied");
                 Failure::Denied(denial.to_string())
             })?;
-        let headers = &request.headers;
-        let header_bytes = headers.iter().map(|(name, value)| name.len() + value.len());
-        if header_bytes.sum::<usize>() > asking.header_bytes {
+        let pairs = request.headers.iter().chain(&request.query);
+        let pairs = pairs.map(|(name, value)| name.len() + value.len());
+        if request.path.len() + pairs.sum::<usize>() > asking.header_bytes {
             asking.usage.denied();
             let limit = asking.header_bytes;
             return Err(Failure::Denied(format!(
-                "its headers are larger than limit `header_bytes` = {limit}"
+                "its path, query and headers are larger than limit `header_bytes` = {limit}"
             )));
         }
         let Ok(_permit) = self.account.quota.acquire().await else {

@@ -43,7 +43,7 @@ pub struct StagedFile {
 pub(crate) struct Asking<'a> {
     /// The one file that it may send.
     pub staged: Option<&'a StagedFile>,
-    /// Limit `header_bytes`: names and values of one request's headers.
+    /// Limit `header_bytes`: path, query and headers of one request.
     pub header_bytes: usize,
     /// Limit `answer_mib`, in bytes: an answer's body.
     pub answer_bytes: usize,

@@ -23,7 +23,8 @@ fn dump() {
     for start in (8..bytes).step_by(PIECE) {
         let piece = PIECE.min(bytes - start);
         // SAFETY: all of it is this instance's; it is copied at once.
-        let piece = unsafe { std::slice::from_raw_parts(std::ptr::without_provenance(start), piece) };
+        let piece =
+            unsafe { std::slice::from_raw_parts(std::ptr::without_provenance(start), piece) };
         let mut request = request("POST", "/users");
         request.body = Body::Bytes(piece.to_vec());
         drop(http::send(&request));

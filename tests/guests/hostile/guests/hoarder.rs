@@ -51,7 +51,12 @@ fn traces() -> usize {
     let memory = unsafe { std::slice::from_raw_parts(std::ptr::without_provenance(8), bytes - 8) };
     memory
         .windows(TRACE.len())
-        .filter(|window| window.iter().zip(TRACE).all(|(byte, trace)| byte ^ VEIL == trace))
+        .filter(|window| {
+            window
+                .iter()
+                .zip(TRACE)
+                .all(|(byte, trace)| byte ^ VEIL == trace)
+        })
         .count()
 }
 

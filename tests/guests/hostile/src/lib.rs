@@ -92,7 +92,10 @@ static OPTIONS: Mutex<String> = Mutex::new(String::new());
 
 #[doc(hidden)]
 pub fn remember(settings: &Settings) {
-    OPTIONS.lock().expect("one thread").clone_from(&settings.options);
+    OPTIONS
+        .lock()
+        .expect("one thread")
+        .clone_from(&settings.options);
 }
 
 /// Whether the option `how` has this value.
@@ -123,10 +126,7 @@ pub fn manifest() -> Manifest {
             headers: vec![("Authorization".to_owned(), "ApiKey {api-key}".to_owned())],
         }],
         endpoint: "https://hostile.invalid".to_owned(),
-        routes: vec![
-            route("POST", "/users"),
-            route("GET", "/answers/*"),
-        ],
+        routes: vec![route("POST", "/users"), route("GET", "/answers/*")],
         fields: vec![],
         custom_fields: None,
         options_schema: "{}".to_owned(),
@@ -216,7 +216,11 @@ pub fn request(method: &str, path: &str) -> Request {
 /// What became of a request, in words.
 pub fn outcome(answer: &Result<http::Response, Failure>) -> String {
     match answer {
-        Ok(answer) => format!("answered {} with {} bytes", answer.status, answer.body.len()),
+        Ok(answer) => format!(
+            "answered {} with {} bytes",
+            answer.status,
+            answer.body.len()
+        ),
         Err(Failure::Denied(reason)) => format!("denied: {reason}"),
         Err(Failure::Unreachable(reason)) => format!("unreachable: {reason}"),
         Err(Failure::Interrupted(reason)) => format!("interrupted: {reason}"),
