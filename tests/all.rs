@@ -29,6 +29,8 @@ mod isolation;
 mod journey;
 #[path = "all/kill.rs"]
 mod kill;
+#[path = "all/loading.rs"]
+mod loading;
 #[path = "all/mistakes.rs"]
 mod mistakes;
 #[path = "all/operator.rs"]

@@ -63,7 +63,8 @@ async fn shows(
         }
     }
     ensure!(!text.contains(KEY), "the key is shown");
-    ensure!(!world.path(".sluice").exists(), "something was started");
+    let store = world.path(".sluice/test");
+    ensure!(!store.exists(), "something was started");
     Ok(())
 }
 

@@ -13,8 +13,10 @@ use crate::plugin::limits::Overrides;
 /// Everything that a configuration directory says.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The tenants, by name.
+    /// The tenants, by name, whose files hold no mistake.
     pub tenants: Vec<Tenant>,
+    /// The tenants that were left out for the mistakes in their files.
+    pub left_out: Vec<String>,
 }
 
 /// One tenant: one file.
