@@ -39,7 +39,7 @@ async fn main() -> Result<()> {
         .field("last", "full_name")
         .option("import_type", "pipeline");
     if endpoint.starts_with("http://127.0.0.1") {
-        builder = builder.allow_http();
+        builder = builder.allow_http().allow_addresses("127.0.0.0/8");
     }
     let export = builder.start(&state).await?;
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::capability::Http;
-use crate::capability::http::{self, Endpoint, Gate, Policy, Recorder};
+use crate::capability::http::{self, Egress, Endpoint, Gate, Policy, Recorder};
 use crate::config::{Authorization, Config, ExportConfig, Mistake, Tenant};
 use crate::export::{Export, ExportSpec};
 use crate::plugin::limits::KEYS;
@@ -176,6 +176,7 @@ async fn load(
 struct Prepared {
     plugin: Plugin,
     endpoint: Endpoint,
+    egress: Egress,
     /// `None` if nothing will be sent.
     shared: Option<Arc<http::Account>>,
 }
@@ -193,7 +194,10 @@ fn account(
         .endpoint
         .as_deref()
         .unwrap_or(&plugin.manifest.endpoint);
-    let endpoint = Endpoint::parse(text, authorization.allow_http);
+    let endpoint = Endpoint::parse(text, authorization.allow_http).and_then(|endpoint| {
+        endpoint.granted_by(&authorization.allow_addresses)?;
+        Ok(endpoint)
+    });
     if let Err(error) = &endpoint {
         let span = authorization.spans.endpoint.clone();
         mistakes.push(Mistake::new(&tenant.source, span, error.to_string()));
@@ -208,6 +212,10 @@ fn account(
     Some(Prepared {
         plugin,
         endpoint: endpoint.ok()?,
+        egress: Egress::new(
+            authorization.allow_addresses.clone(),
+            authorization.proxy.clone(),
+        ),
         shared: credential.map(|credential| {
             let account = http::Account::new(credential, authorization.requests_in_flight);
             Arc::new(account.with_renewal(secrets::renewal(authorization, &method)))
@@ -283,7 +291,7 @@ async fn one(
     let gate = match &account.shared {
         None => None,
         Some(shared) => {
-            let gate = Gate::new(policy.clone(), shared.clone());
+            let gate = Gate::new(policy.clone(), shared.clone(), account.egress.clone());
             Some(Arc::new(gate.map_err(|error| whole(error.to_string()))?))
         }
     };
