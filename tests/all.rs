@@ -31,6 +31,8 @@ mod isolation;
 mod journey;
 #[path = "all/kill.rs"]
 mod kill;
+#[path = "all/loading.rs"]
+mod loading;
 #[path = "all/mistakes.rs"]
 mod mistakes;
 #[path = "all/operator.rs"]
@@ -98,6 +100,27 @@ fn every_test_that_readme_names_is_there() -> anyhow::Result<()> {
             code.contains(&defined),
             "README names `{test}`, and there is no such test"
         );
+    }
+    Ok(())
+}
+
+/// README's tables of limits are those of the program.
+#[test]
+fn readme_lists_every_limit_with_its_default() -> anyhow::Result<()> {
+    use sluice::plugin::limits::{KEYS, LOAD_KEYS, Limits, LoadLimits};
+
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = std::fs::read_to_string(root.join("README.md"))?;
+    let (limits, load) = (Limits::default(), LoadLimits::default());
+    let all = KEYS.iter().map(|key| (key.name, (key.get)(&limits)));
+    let all = all.chain(LOAD_KEYS.iter().map(|key| (key.name, (key.get)(&load))));
+    for (name, default) in all {
+        let row = readme
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}` |")));
+        let written = row.and_then(|row| row.split('|').nth(2));
+        let written = written.map(|number| number.trim().replace(',', ""));
+        assert_eq!(written, Some(default.to_string()), "{name}");
     }
     Ok(())
 }

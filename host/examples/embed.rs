@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::json;
 use sluice::export::{Change, Ended, Export};
-use sluice::plugin::Engine;
+use sluice::plugin::{Engine, Limits, LoadLimits};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -23,7 +23,9 @@ async fn main() -> Result<()> {
     let key = std::env::var("RETENTION_SCIENCE_API_KEY")
         .context("RETENTION_SCIENCE_API_KEY is not set")?;
 
-    let plugin = Engine::new().load(&component).await?;
+    let plugin = Engine::new()
+        .load(&component, &Limits::default(), &LoadLimits::default())
+        .await?;
     println!(
         "loaded {} {}",
         plugin.manifest.name, plugin.manifest.version
@@ -37,7 +39,7 @@ async fn main() -> Result<()> {
         .field("last", "full_name")
         .option("import_type", "pipeline");
     if endpoint.starts_with("http://127.0.0.1") {
-        builder = builder.allow_http();
+        builder = builder.allow_http().allow_addresses("127.0.0.0/8");
     }
     let export = builder.start(&state).await?;
 

@@ -4,7 +4,7 @@
 //! [`config`] reads what an operator wrote. The `sluice` program is a thin face of this library;
 //! `examples/embed.rs` is another.
 #![deny(missing_docs)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod blocking;
 pub mod capability;

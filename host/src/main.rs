@@ -5,9 +5,17 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::Parser;
+use cli::args::Command;
 
 fn main() -> ExitCode {
     let args = cli::args::Args::parse();
+    if let Command::CompileComponent {
+        stack_bytes,
+        memory_bytes,
+    } = args.command
+    {
+        return sluice::plugin::compile_from_stdin(stack_bytes, memory_bytes);
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -63,7 +63,8 @@ async fn shows(
         }
     }
     ensure!(!text.contains(KEY), "the key is shown");
-    ensure!(!world.path(".sluice").exists(), "something was started");
+    let store = world.path(".sluice/test");
+    ensure!(!store.exists(), "something was started");
     Ok(())
 }
 
@@ -117,6 +118,16 @@ mistakes! {
         world.tenant.endpoint = SHOWN_ENDPOINT.to_owned();
         replace(world, "allow_http = true\n", "")
     };
+    an_address_without_leave: ["check"], 3, Line, |world| {
+        world.tenant.endpoint = SHOWN_ENDPOINT.to_owned();
+        replace(world, "allow_addresses = [\"127.0.0.0/8\"]\n", "")
+    };
+    an_address_of_another_range: ["check"], 3, Line, |world| {
+        world.tenant.endpoint = "http://169.254.169.254/latest".to_owned();
+        Ok(())
+    };
+    a_range_that_is_none: ["check"], 3, Line, |world| replace(world, "[\"127.0.0.0/8\"]", "[\"127.0.0.1/8\"]");
+    a_proxy_that_is_none: ["check"], 3, Line, |world| replace(world, "allow_http = true\n", "allow_http = true\nproxy = \"proxy.internal:3128\"\n");
     a_secret_in_the_wrong_form: ["check"], 3, Line, |world| replace(world, "{ env =", "{ enf =");
     neither_members_nor_changes: ["check"], 3, Line, |world| {
         world.tenant.members = None;

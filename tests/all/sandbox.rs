@@ -45,7 +45,7 @@ async fn run(members: &[&str], changes: &[&str]) -> Result<Probed> {
     let plugin = component().with_file_name("sluice_probe.wasm");
     let config = format!(
         "[authorizations.main]\nlabel = \"Probe\"\nplugin = {plugin:?}\nendpoint = {:?}\n\
-         allow_http = true\nsecrets = {{ api-key = {{ env = \"{KEY_VARIABLE}\" }} }}\n\
+         allow_http = true\nallow_addresses = [\"127.0.0.0/8\"]\nsecrets = {{ api-key = {{ env = \"{KEY_VARIABLE}\" }} }}\n\
          [exports.probe]\nauthorization = \"main\"\nlabel = \"Probe\"\naudience = \"probe\"\n\
          user_id_field = \"id\"\nmembers = {{ file = \"members.ndjson\" }}\n\
          changes = {{ file = \"changes.ndjson\" }}\nfields = {{ what = \"what\" }}\n\

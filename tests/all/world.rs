@@ -63,7 +63,7 @@ impl Tenant {
         } = self;
         let mut text = format!(
             "[authorizations.main]\nlabel = \"Main\"\nplugin = \"{plugin}\"\n\
-             endpoint = \"{endpoint}\"\nallow_http = true\n\n\
+             endpoint = \"{endpoint}\"\nallow_http = true\nallow_addresses = [\"127.0.0.0/8\"]\n\n\
              [authorizations.main.secrets]\napi-key = {{ env = \"{KEY_VARIABLE}\" }}\n\n\
              [exports.everyone]\nauthorization = \"main\"\nlabel = \"Everyone\"\n\
              audience = \"everyone\"\nuser_id_field = \"user_id\"\n"

@@ -56,7 +56,8 @@ enum Command {
         /// Only those with this in their name.
         only: Option<String>,
     },
-    /// Measure: memory over audience sizes, rows per second, and what exports notice of bad neighbours.
+    /// Measure: memory over audience sizes, rows per second, what exports notice of bad neighbours, and
+    /// what the limits cost.
     Bench,
 }
 

@@ -67,7 +67,12 @@ pub fn bench() -> Result<()> {
         .arg("--component")
         .arg(components.join("retention_science.wasm"))
         .arg("--bench");
-    run(&mut bench, "the benchmark")
+    run(&mut bench, "the benchmark")?;
+    let mut limits = cargo("bench");
+    limits
+        .args(["--workspace", "--bench", "limits"])
+        .env("SLUICE_COMPONENTS", components);
+    run(&mut limits, "the benchmark of limits")
 }
 
 fn build() -> Result<std::path::PathBuf> {

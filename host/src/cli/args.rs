@@ -57,6 +57,12 @@ pub enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
+    /// Compile the component on standard input to code on standard output. sluice calls itself so.
+    #[command(name = super::engine::COMPILE, hide = true)]
+    CompileComponent {
+        stack_bytes: usize,
+        memory_bytes: u64,
+    },
     /// Print a script that makes a shell complete sluice's commands.
     Completions {
         /// Which shell.

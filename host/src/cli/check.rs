@@ -1,12 +1,12 @@
 //! `sluice check`.
 
 use sluice::capability::LogSink;
-use sluice::deploy::{Demand, DeployError, Deployed, deploy};
-use sluice::plugin::{Engine, Grant};
+use sluice::deploy::{Demand, Deployed, deploy};
+use sluice::plugin::Grant;
 
 use super::args::CheckArgs;
 use super::exit::Exit;
-use super::{logs, select};
+use super::{engine, logs, select};
 
 pub async fn check(args: CheckArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
@@ -14,18 +14,17 @@ pub async fn check(args: CheckArgs) -> anyhow::Result<Exit> {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
-    let engine = Engine::new();
-    let deployed = deploy(&engine, &config, &args.place.data(), Demand::Run, |_| true).await;
-    let exports = match deployed {
-        Ok(exports) => exports,
-        Err(error) => {
-            let (DeployError::Mistakes(mistakes) | DeployError::Plugins(mistakes)) = &error;
-            select::show(&mistakes.0);
-            return Ok(Exit::from(&error));
-        }
-    };
+    let (engine, data) = (engine::looking(&args.place), args.place.data());
+    let deployment = deploy(&engine, &config, &data, Demand::Run, |_| true).await;
+    let wrong = select::show_wrong(&deployment);
+    if wrong != Exit::Fine || !config.left_out.is_empty() {
+        return Ok(match config.left_out.is_empty() {
+            true => wrong,
+            false => Exit::Configuration,
+        });
+    }
     let mut worst = Exit::Fine;
-    for export in &exports {
+    for export in &deployment.deployed {
         let name = export.spec.name();
         let plugin = &export.plugin.manifest;
         let what = format!(

@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use sluice::deploy::DeployError;
-
 /// How a command has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     Fine = 0,
-    /// 1 is for what nobody foresaw, and 2 is clap's, for the command line.
+    Unforeseen = 1,
+    /// 2 is clap's, for the command line.
     Configuration = 3,
     Plugin = 4,
     Refused = 5,
@@ -31,14 +30,5 @@ Exit codes:
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
-    }
-}
-
-impl From<&DeployError> for Exit {
-    fn from(error: &DeployError) -> Self {
-        match error {
-            DeployError::Mistakes(_) => Self::Configuration,
-            DeployError::Plugins(_) => Self::Plugin,
-        }
     }
 }

@@ -1,14 +1,15 @@
 //! `sluice plugin inspect`.
 
-use sluice::plugin::{Engine, Plugin};
+use sluice::plugin::{Limits, LoadLimits, Plugin};
 
 use super::args::InspectArgs;
 use super::exit::Exit;
-use super::logs;
+use super::{engine, logs};
 
 pub async fn inspect(args: InspectArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
-    let plugin = match Engine::new().load(&args.file).await {
+    let (limits, load) = (Limits::default(), LoadLimits::default());
+    let plugin = match engine::alone().load(&args.file, &limits, &load).await {
         Ok(plugin) => plugin,
         Err(error) => {
             eprintln!("error: {error}");

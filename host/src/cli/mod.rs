@@ -3,6 +3,7 @@
 pub mod args;
 mod check;
 mod control;
+mod engine;
 mod exit;
 mod inspect;
 mod logs;
@@ -45,6 +46,8 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
         Command::Plugin {
             command: PluginCommand::Inspect(args),
         } => inspect::inspect(args).await,
+        // `main` has done it, before there were threads.
+        Command::CompileComponent { .. } => Ok(Exit::Fine),
         Command::Completions { shell } => {
             let mut command = <Args as clap::CommandFactory>::command();
             clap_complete::generate(shell, &mut command, "sluice", &mut std::io::stdout());

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use sluice::capability::{Http, LogSink, StagedFile};
-use sluice::deploy::{Demand, DeployError, Deployed, deploy};
+use sluice::deploy::{Demand, Deployed, deploy};
 use sluice::plugin::types::{Body, Content, File, Request};
-use sluice::plugin::{CallError, Engine, Grant};
+use sluice::plugin::{CallError, Grant};
 
 use super::args::PreviewArgs;
 use super::exit::Exit;
 use super::mask::{mask, shown};
-use super::{logs, select};
+use super::{engine, logs, select};
 
 pub async fn preview(args: PreviewArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
@@ -23,18 +23,17 @@ pub async fn preview(args: PreviewArgs) -> anyhow::Result<Exit> {
         Ok(export) => export,
         Err(exit) => return Ok(exit),
     };
-    let (engine, data) = (Engine::new(), args.place.data());
-    let deployed = deploy(&engine, &config, &data, Demand::Preview, |other| {
+    let (engine, data) = (engine::looking(&args.place), args.place.data());
+    let deployment = deploy(&engine, &config, &data, Demand::Preview, |other| {
         (&other.spec.tenant, &other.spec.id) == (&export.spec.tenant, &export.spec.id)
     });
-    let deployed = match deployed.await {
-        Ok(mut deployed) => deployed.pop().context("the export is not there")?,
-        Err(error) => {
-            let (DeployError::Mistakes(mistakes) | DeployError::Plugins(mistakes)) = &error;
-            select::show(&mistakes.0);
-            return Ok(Exit::from(&error));
-        }
-    };
+    let mut deployment = deployment.await;
+    let wrong = select::show_wrong(&deployment);
+    if wrong != Exit::Fine {
+        return Ok(wrong);
+    }
+    let deployed = deployment.deployed.pop();
+    let deployed = deployed.context("the export is not there")?;
     let masked = |text: &str| {
         if args.reveal {
             text.to_owned()

@@ -3,18 +3,21 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use indicatif::MultiProgress;
-use sluice::deploy::{Demand, DeployError, deploy};
+use sluice::config::{Config, ExportConfig};
+use sluice::deploy::{Demand, deploy_tenant};
 use sluice::export::{Ended, Export, ExportError, Reason};
-use sluice::plugin::Engine;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
 use super::exit::Exit;
-use super::{logs, progress, select, status};
+use super::{engine, logs, progress, select, status};
 
 #[derive(Clone, Copy)]
 enum Goal {
@@ -45,44 +48,31 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let chosen = |tenant: &str, id: &str| {
         wanted.is_empty() || wanted.contains(&(tenant.to_owned(), id.to_owned()))
     };
-    let (engine, data) = (Engine::new(), args.place.data());
-    let deployed = deploy(&engine, &config, &data, Demand::Run, |export| {
-        chosen(&export.spec.tenant, &export.spec.id)
-    });
-    let deployed = match deployed.await {
-        Ok(deployed) => deployed,
-        Err(error) => {
-            let (DeployError::Mistakes(mistakes) | DeployError::Plugins(mistakes)) = &error;
-            select::show(&mistakes.0);
-            return Ok(Exit::from(&error));
-        }
-    };
-    let exports: Vec<Export> = deployed
-        .into_iter()
-        .map(|deployed| {
-            let name = deployed.spec.name();
-            // The error tells its cause itself; as a chain it would be told twice.
-            let start = deployed.start();
-            start.map_err(|error| anyhow!("export {name} cannot be started: {error}"))
-        })
-        .collect::<Result<_, _>>()?;
-    if exports.is_empty() {
-        eprintln!("error: the configuration has no exports");
-        return Ok(Exit::Configuration);
-    }
     let done = CancellationToken::new();
-    let drawing = bars.map(|bars| {
-        let meters = exports
-            .iter()
-            .map(|export| (export.name().to_owned(), export.meters()));
-        tokio::spawn(progress::draw(bars, meters.collect(), done.clone()))
-    });
-    let reached = tokio::select! {
-        worst = reach(&exports, goal) => Some(worst),
-        signal = stop_signal() => {
-            tracing::info!(signal = signal?, "stopping: batches under way are finished");
-            None
+    let mut started = Started::new(bars, done.clone());
+    let mut signals = Signals::listen()?;
+    let stopped = tokio::select! {
+        () = start_all(&args, &config, &chosen, &mut started) => None,
+        signal = signals.next() => Some(signal),
+    };
+    if stopped.is_none() && started.exports.is_empty() {
+        if started.wrong == Exit::Fine {
+            eprintln!("error: the configuration has no exports");
+            return Ok(Exit::Configuration);
         }
+        return Ok(started.wrong);
+    }
+    let (wrong, exports) = (started.wrong, started.exports);
+    let signalled = |signal| {
+        tracing::info!(signal, "stopping: batches under way are finished");
+        None
+    };
+    let reached = match stopped {
+        Some(signal) => signalled(signal),
+        None => tokio::select! {
+            worst = reach(&exports, goal) => Some(worst),
+            signal = signals.next() => signalled(signal),
+        },
     };
     for export in &exports {
         export.request_stop();
@@ -94,7 +84,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     );
     let ends = ends.await;
     done.cancel();
-    if let Some(drawing) = drawing {
+    for drawing in started.drawing {
         drawing.await?;
     }
     let mut quarantined = false;
@@ -115,10 +105,81 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     }
     Ok(match reached {
         // Asked to stop, it has done what it was asked.
-        None => Exit::Fine,
+        None => wrong,
+        Some(_) if wrong != Exit::Fine => wrong,
         Some(Exit::Fine) if quarantined => Exit::Quarantined,
         Some(worst) => worst,
     })
+}
+
+/// What was started so far, and what could not be.
+struct Started {
+    exports: Vec<Export>,
+    wrong: Exit,
+    bars: Option<MultiProgress>,
+    drawing: Vec<JoinHandle<()>>,
+    done: CancellationToken,
+}
+
+impl Started {
+    fn new(bars: Option<MultiProgress>, done: CancellationToken) -> Self {
+        Self {
+            exports: vec![],
+            wrong: Exit::Fine,
+            bars,
+            drawing: vec![],
+            done,
+        }
+    }
+
+    fn add(&mut self, export: Export) {
+        if let Some(bars) = &self.bars {
+            let line = vec![(export.name().to_owned(), export.meters())];
+            let draw = progress::draw(bars.clone(), line, self.done.clone());
+            self.drawing.push(tokio::spawn(draw));
+        }
+        self.exports.push(export);
+    }
+
+    /// The first thing that is wrong gives the exit code.
+    fn wrong(&mut self, exit: Exit) {
+        if self.wrong == Exit::Fine {
+            self.wrong = exit;
+        }
+    }
+}
+
+/// Starts each tenant's exports as soon as they are ready: nobody waits for another's plugin, and what
+/// cannot be started is told and harms no other.
+async fn start_all(
+    args: &RunArgs,
+    config: &Config,
+    chosen: &impl Fn(&str, &str) -> bool,
+    started: &mut Started,
+) {
+    let (engine, data) = (engine::keeping(&args.place), args.place.data());
+    if !config.left_out.is_empty() {
+        started.wrong(Exit::Configuration);
+    }
+    let wanted = |export: &ExportConfig| chosen(&export.spec.tenant, &export.spec.id);
+    let mut ready: FuturesUnordered<_> = config
+        .tenants
+        .iter()
+        .map(|tenant| deploy_tenant(&engine, tenant, &data, Demand::Run, &wanted))
+        .collect();
+    while let Some(deployment) = ready.next().await {
+        started.wrong(select::show_wrong(&deployment));
+        for deployed in deployment.deployed {
+            let name = deployed.spec.name();
+            match deployed.start() {
+                Ok(export) => started.add(export),
+                Err(error) => {
+                    eprintln!("error: export {name} cannot be started: {error}");
+                    started.wrong(Exit::Unforeseen);
+                }
+            }
+        }
+    }
 }
 
 /// Waits until every export is where it should be, or cannot get there.
@@ -141,11 +202,26 @@ async fn reach(exports: &[Export], goal: Goal) -> Exit {
     ends.await.into_iter().max().unwrap_or(Exit::Fine)
 }
 
-async fn stop_signal() -> anyhow::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// What asks the program to stop; heard from the moment that it is listened for.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        Ok(Self {
+            terminate,
+            interrupt,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }

@@ -3,16 +3,21 @@
 use std::io::IsTerminal;
 
 use sluice::config::{Config, ExportConfig, Mistake, Mistakes, load};
+use sluice::deploy::Deployment;
 
 use super::args::Where;
 use super::exit::Exit;
 
-/// Loads it; shows warnings and mistakes.
+/// Loads it; shows warnings and mistakes. What is answered are the tenants whose files hold none, if
+/// there is one: a mistake in one tenant's file harms no other.
 pub fn configuration(place: &Where) -> Result<Config, Exit> {
     match load(&place.config) {
-        Ok((config, warnings)) => {
-            show(&warnings);
-            Ok(config)
+        Ok((config, mistakes)) => {
+            show(&mistakes);
+            match config.tenants.is_empty() {
+                true => Err(Exit::Configuration),
+                false => Ok(config),
+            }
         }
         Err(Mistakes(mistakes)) => {
             show(&mistakes);
@@ -57,11 +62,34 @@ pub fn export<'c>(config: &'c Config, name: &str) -> Result<&'c ExportConfig, Ex
     if found.is_empty() {
         let all: Vec<_> = all().collect();
         eprintln!(
-            "error: there is no export `{name}`; there are: {}",
-            list(&all)
+            "error: there is no export `{name}`; there are: {}{}",
+            list(&all),
+            match config.left_out.as_slice() {
+                [] => String::new(),
+                out => format!(
+                    ". Left out for the mistakes in their files: {}",
+                    out.join(", ")
+                ),
+            }
         );
     } else {
         eprintln!("error: `{name}` could be any of: {}", list(&found));
     }
     Err(Exit::Configuration)
+}
+
+/// Shows what is wrong with a deployment; answers the exit code that says so.
+pub fn show_wrong(deployment: &Deployment) -> Exit {
+    let all: Vec<_> = deployment
+        .mistakes
+        .iter()
+        .chain(&deployment.unloadable)
+        .cloned()
+        .collect();
+    show(&all);
+    match (&*deployment.mistakes, &*deployment.unloadable) {
+        ([], []) => Exit::Fine,
+        ([], _) => Exit::Plugin,
+        _ => Exit::Configuration,
+    }
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::mistake::{Mistake, Mistakes, Source};
-use super::model::Config;
+use super::model::{Config, Tenant};
 use super::tenant;
 
-/// Reads every `*.toml` in a directory, one tenant each. Answers the warnings beside it.
+/// Reads every `*.toml` in a directory, one tenant each. Answers every mistake and warning beside it:
+/// a tenant whose file holds a mistake is left out, and harms no other.
 ///
 /// # Errors
-/// Every mistake in every file, at once.
+/// The directory cannot be read, or holds no such file.
 pub fn load(directory: &Path) -> Result<(Config, Vec<Mistake>), Mistakes> {
     let one = |mistake| Mistakes(vec![mistake]);
     let unreadable = |error: std::io::Error| {
@@ -22,10 +23,14 @@ pub fn load(directory: &Path) -> Result<(Config, Vec<Mistake>), Mistakes> {
     let mut paths = vec![];
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path
+        // Names with a dot in front are editors', and ours: they are no tenants.
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let toml = path
             .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
+            .is_some_and(|extension| extension == "toml");
+        if toml && !hidden {
             paths.push(path);
         }
     }
@@ -37,45 +42,50 @@ pub fn load(directory: &Path) -> Result<(Config, Vec<Mistake>), Mistakes> {
         ))
         .help("write one file for each tenant; examples/ has one to copy")));
     }
-    let mut tenants = vec![];
+    let mut config = Config {
+        tenants: vec![],
+        left_out: vec![],
+    };
     let mut mistakes = vec![];
+    let mut has_stdin = false;
     for path in paths {
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                let (tenant, found) = tenant::read(Arc::new(Source { path, text }));
-                tenants.extend(tenant);
-                mistakes.extend(found);
-            }
+        let id = tenant::id(&path);
+        let (tenant, mut found) = match std::fs::read_to_string(&path) {
+            Ok(text) => tenant::read(Arc::new(Source { path, text })),
             Err(error) => {
-                mistakes.push(Mistake::nowhere(format!(
-                    "cannot read {}: {error}",
-                    path.display()
-                )));
+                let title = format!("cannot read {}: {error}", path.display());
+                (None, vec![Mistake::nowhere(title)])
             }
+        };
+        found.extend(
+            tenant
+                .iter()
+                .flat_map(|tenant| stdin_again(tenant, &mut has_stdin)),
+        );
+        let good = found.iter().all(Mistake::is_warning);
+        mistakes.extend(found);
+        match tenant {
+            Some(tenant) if good => config.tenants.push(tenant),
+            _ => config.left_out.push(id),
         }
-    }
-    let config = Config { tenants };
-    mistakes.extend(stdin_twice(&config));
-    if mistakes.iter().any(|mistake| !mistake.is_warning()) {
-        return Err(Mistakes(mistakes));
     }
     Ok((config, mistakes))
 }
 
-/// Two readers of one standard input would each get half of it.
-fn stdin_twice(config: &Config) -> Option<Mistake> {
-    let mut readers = config.tenants.iter().flat_map(|tenant| {
-        tenant
-            .exports
-            .iter()
-            .filter(|export| matches!(export.spec.changes, Some(super::ChangesFrom::Stdin(_))))
-            .map(move |export| (tenant, export))
-    });
-    readers.next()?;
-    let (tenant, export) = readers.next()?;
-    Some(Mistake::new(
-        &tenant.source,
-        export.spans.changes.clone(),
-        "only one export can read changes from standard input",
-    ))
+/// Two readers of one standard input would each get half of it: the second one is a mistake.
+fn stdin_again(tenant: &Tenant, has_stdin: &mut bool) -> Vec<Mistake> {
+    let readers = tenant
+        .exports
+        .iter()
+        .filter(|export| matches!(export.spec.changes, Some(super::ChangesFrom::Stdin(_))));
+    readers
+        .filter(|_| std::mem::replace(has_stdin, true))
+        .map(|export| {
+            Mistake::new(
+                &tenant.source,
+                export.spans.changes.clone(),
+                "only one export can read changes from standard input",
+            )
+        })
+        .collect()
 }

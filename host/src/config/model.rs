@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::mistake::Source;
+use crate::capability::http::{Addresses, Proxy};
 use crate::export::ExportSpec;
 use crate::plugin::LoadLimits;
 use crate::plugin::limits::Overrides;
@@ -13,8 +14,10 @@ use crate::plugin::limits::Overrides;
 /// Everything that a configuration directory says.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The tenants, by name.
+    /// The tenants, by name, whose files hold no mistake.
     pub tenants: Vec<Tenant>,
+    /// The tenants that were left out for the mistakes in their files.
+    pub left_out: Vec<String>,
 }
 
 /// One tenant: one file.
@@ -46,6 +49,10 @@ pub struct Authorization {
     pub endpoint: Option<String>,
     /// Whether the endpoint may be plain http.
     pub allow_http: bool,
+    /// The addresses that it may reach besides public ones.
+    pub allow_addresses: Addresses,
+    /// The proxy that its requests go through.
+    pub proxy: Option<Proxy>,
     /// Requests that all its exports together may have under way.
     pub requests_in_flight: usize,
     /// What was turned of the plugin's limits, for exports that do not say otherwise.

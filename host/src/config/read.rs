@@ -92,6 +92,26 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A list of texts, each with its place. Anything else in it is a mistake.
+    pub fn texts(&self, key: &'static str) -> Option<Vec<At<String>>> {
+        let found = self.get(key)?;
+        let Some(items) = found.get_ref().as_array() else {
+            self.expected(key, "list of texts in brackets", found);
+            return None;
+        };
+        let mut texts = vec![];
+        for item in items {
+            match item.get_ref().as_str() {
+                Some(text) => texts.push(At {
+                    value: text.to_owned(),
+                    span: item.span(),
+                }),
+                None => self.expected(key, "list of texts", item),
+            }
+        }
+        Some(texts)
+    }
+
     /// A text that must be there and not be empty.
     pub fn required(&self, key: &'static str, example: &str) -> At<String> {
         let missing = |span, title| {

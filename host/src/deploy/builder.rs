@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use crate::capability::Http;
 use crate::capability::LogSink;
 use crate::capability::http::{
-    Account, Credential, CredentialError, Endpoint, EndpointError, Gate, GateError, Policy,
-    RouteError,
+    Account, Addresses, Credential, CredentialError, Egress, Endpoint, EndpointError, Gate,
+    GateError, GrantError, Policy, RouteError,
 };
 use crate::config::{ChangesFrom, Mapping, Tuning};
 use crate::export::{Export, ExportSpec};
@@ -27,6 +27,9 @@ pub enum BuildError {
     /// The endpoint is none.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// What was granted is no range of addresses.
+    #[error(transparent)]
+    Addresses(#[from] GrantError),
     /// A route of the plugin cannot be used with these options.
     #[error(transparent)]
     Route(#[from] RouteError),
@@ -49,6 +52,7 @@ pub struct Builder {
     plugin: Plugin,
     endpoint: Option<String>,
     allow_http: bool,
+    allow_addresses: Vec<String>,
     secrets: BTreeMap<String, Zeroizing<String>>,
     spec: ExportSpec,
 }
@@ -60,6 +64,7 @@ impl Export {
             plugin,
             endpoint: None,
             allow_http: false,
+            allow_addresses: vec![],
             secrets: BTreeMap::new(),
             spec: ExportSpec {
                 tenant: tenant.to_owned(),
@@ -88,6 +93,12 @@ impl Builder {
     /// Grants plain http.
     pub fn allow_http(mut self) -> Self {
         self.allow_http = true;
+        self
+    }
+
+    /// Grants addresses that are not public: a range like `127.0.0.0/8`, or one address.
+    pub fn allow_addresses(mut self, range: &str) -> Self {
+        self.allow_addresses.push(range.to_owned());
         self
     }
 
@@ -151,13 +162,15 @@ impl Builder {
             .await?;
         let endpoint = self.endpoint.as_deref().unwrap_or(&manifest.endpoint);
         let endpoint = Endpoint::parse(endpoint, self.allow_http)?;
+        let addresses = Addresses::granting(self.allow_addresses.iter().map(String::as_str))?;
+        endpoint.granted_by(&addresses)?;
         let policy = Policy::new(endpoint, manifest, &self.spec.options)?;
         let credential = match manifest.auth_methods.first() {
             Some(method) => Credential::render(method, &self.secrets)?,
             None => return Err(CredentialError::Template("none".to_owned()).into()),
         };
         let account = Arc::new(Account::new(credential, REQUESTS_IN_FLIGHT));
-        let gate = Gate::new(policy, account)?;
+        let gate = Gate::new(policy, account, Egress::new(addresses, None))?;
         let http = Http::Gate(Arc::new(gate));
         Ok(Export::start(self.spec, self.plugin, http, directory)?)
     }

@@ -6,16 +6,17 @@ mod sample;
 mod secrets;
 mod settings;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::capability::Http;
-use crate::capability::http::{self, Endpoint, Gate, Policy, Recorder};
-use crate::config::{Authorization, Config, ExportConfig, Mistake, Mistakes, Tenant};
+use crate::capability::http::{self, Egress, Endpoint, Gate, Policy, Recorder};
+use crate::config::{Authorization, Config, ExportConfig, Mistake, Tenant};
 use crate::export::{Export, ExportSpec};
+use crate::plugin::limits::KEYS;
 use crate::plugin::types::AuthMethod;
-use crate::plugin::{Engine, Plugin};
+use crate::plugin::{Engine, Limits, Plugin};
 use crate::store::StoreError;
 
 pub use builder::{BuildError, Builder};
@@ -43,15 +44,22 @@ pub struct Deployed {
     gate: Option<Arc<Gate>>,
 }
 
-/// Why exports cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub enum DeployError {
-    /// The configuration is wrong.
-    #[error(transparent)]
-    Mistakes(Mistakes),
-    /// The configuration is right, but a plugin cannot be loaded.
-    #[error(transparent)]
-    Plugins(Mistakes),
+/// What came of a tenant, or of all.
+#[derive(Default)]
+pub struct Deployment {
+    /// The exports that can be started.
+    pub deployed: Vec<Deployed>,
+    /// What is wrong with the configuration of others.
+    pub mistakes: Vec<Mistake>,
+    /// The plugins that cannot be loaded.
+    pub unloadable: Vec<Mistake>,
+}
+
+impl Deployment {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.mistakes.is_empty() && self.unloadable.is_empty()
+    }
 }
 
 impl Deployed {
@@ -80,86 +88,87 @@ pub fn directory(data: &Path, export: &ExportConfig) -> PathBuf {
     data.join(&export.spec.tenant).join(&export.spec.id)
 }
 
-/// Prepares every export of a configuration that `wanted` picks.
-///
-/// # Errors
-/// Everything that is wrong, at once.
+/// Prepares every export of a configuration that `wanted` picks. Tenants are prepared side by side.
 pub async fn deploy(
     engine: &Engine,
     config: &Config,
     data: &Path,
     demand: Demand,
     wanted: impl Fn(&ExportConfig) -> bool,
-) -> Result<Vec<Deployed>, DeployError> {
-    let mut mistakes = vec![];
-    let mut unloadable = vec![];
-    let mut plugins = HashMap::new();
-    let mut deployed = vec![];
-    for tenant in &config.tenants {
-        let exports: Vec<_> = tenant
-            .exports
-            .iter()
-            .filter(|export| wanted(export))
-            .collect();
-        let mut accounts = BTreeMap::new();
-        for export in &exports {
-            if accounts.contains_key(&export.authorization) {
-                continue;
-            }
-            let Some(authorization) = tenant.authorizations.get(&export.authorization) else {
-                continue;
-            };
-            let plugin = match load(engine, tenant, authorization, &mut plugins).await {
-                Ok(plugin) => plugin,
-                Err(mistake) => {
-                    unloadable.extend(mistake);
-                    continue;
-                }
-            };
-            let account = account(tenant, authorization, plugin, demand, &mut mistakes);
-            accounts.insert(export.authorization.clone(), account);
-        }
-        for export in exports {
-            sources(tenant, export, &mut mistakes);
-            let Some(Some(account)) = accounts.get(&export.authorization) else {
-                continue;
-            };
-            let one = one(tenant, export, account, data).await;
-            match one {
-                Ok(one) => deployed.push(one),
-                Err(found) => mistakes.extend(found),
-            }
-        }
+) -> Deployment {
+    let tenants = config
+        .tenants
+        .iter()
+        .map(|tenant| deploy_tenant(engine, tenant, data, demand, &wanted));
+    let mut all = Deployment::default();
+    for one in futures_util::future::join_all(tenants).await {
+        all.deployed.extend(one.deployed);
+        all.mistakes.extend(one.mistakes);
+        all.unloadable.extend(one.unloadable);
     }
-    if !mistakes.is_empty() {
-        mistakes.extend(unloadable);
-        return Err(DeployError::Mistakes(Mistakes(mistakes)));
-    }
-    if !unloadable.is_empty() {
-        return Err(DeployError::Plugins(Mistakes(unloadable)));
-    }
-    Ok(deployed)
+    all
 }
 
-/// Loads each file once. `Err(None)` for one that was complained about already.
+/// Prepares every export of one tenant that `wanted` picks.
+pub async fn deploy_tenant(
+    engine: &Engine,
+    tenant: &Tenant,
+    data: &Path,
+    demand: Demand,
+    wanted: impl Fn(&ExportConfig) -> bool,
+) -> Deployment {
+    let mut deployment = Deployment::default();
+    let mut accounts = BTreeMap::new();
+    let mut complained = BTreeSet::new();
+    for export in tenant.exports.iter().filter(|export| wanted(export)) {
+        let Some(authorization) = tenant.authorizations.get(&export.authorization) else {
+            continue;
+        };
+        if !accounts.contains_key(&authorization.id) {
+            let account = match load(engine, tenant, authorization).await {
+                Ok(plugin) => {
+                    let mistakes = &mut deployment.mistakes;
+                    account(tenant, authorization, plugin, demand, mistakes)
+                }
+                Err(mistake) => {
+                    // Two authorizations may name the same file.
+                    if complained.insert(&authorization.plugin) {
+                        deployment.unloadable.push(mistake);
+                    }
+                    None
+                }
+            };
+            accounts.insert(authorization.id.clone(), account);
+        }
+        let before = deployment.mistakes.len();
+        sources(tenant, export, &mut deployment.mistakes);
+        let Some(Some(account)) = accounts.get(&authorization.id) else {
+            continue;
+        };
+        match one(tenant, export, account, data).await {
+            Ok(one) if deployment.mistakes.len() == before => deployment.deployed.push(one),
+            Ok(_) => {}
+            Err(found) => deployment.mistakes.extend(found),
+        }
+    }
+    deployment
+}
+
 async fn load(
     engine: &Engine,
     tenant: &Tenant,
     authorization: &Authorization,
-    plugins: &mut HashMap<PathBuf, Option<Plugin>>,
-) -> Result<Plugin, Option<Mistake>> {
-    if let Some(known) = plugins.get(&authorization.plugin) {
-        return known.clone().ok_or(None);
-    }
-    let loaded = engine.load(&authorization.plugin).await;
-    plugins.insert(authorization.plugin.clone(), loaded.as_ref().ok().cloned());
-    loaded.map_err(|error| {
+) -> Result<Plugin, Mistake> {
+    let mut limits = Limits::default();
+    authorization.limits.apply(&mut limits, &KEYS);
+    let loaded = engine.load(&authorization.plugin, &limits, &authorization.load_limits);
+    loaded.await.map_err(|error| {
         let span = authorization.spans.plugin.clone();
         let mistake = Mistake::new(&tenant.source, span, error.to_string());
-        Some(match authorization.plugin.exists() {
+        match authorization.plugin.exists() {
             true => mistake,
             false => mistake.help("the path begins at the folder of this file"),
-        })
+        }
     })
 }
 
@@ -167,6 +176,7 @@ async fn load(
 struct Prepared {
     plugin: Plugin,
     endpoint: Endpoint,
+    egress: Egress,
     /// `None` if nothing will be sent.
     shared: Option<Arc<http::Account>>,
 }
@@ -184,7 +194,10 @@ fn account(
         .endpoint
         .as_deref()
         .unwrap_or(&plugin.manifest.endpoint);
-    let endpoint = Endpoint::parse(text, authorization.allow_http);
+    let endpoint = Endpoint::parse(text, authorization.allow_http).and_then(|endpoint| {
+        endpoint.granted_by(&authorization.allow_addresses)?;
+        Ok(endpoint)
+    });
     if let Err(error) = &endpoint {
         let span = authorization.spans.endpoint.clone();
         mistakes.push(Mistake::new(&tenant.source, span, error.to_string()));
@@ -199,6 +212,10 @@ fn account(
     Some(Prepared {
         plugin,
         endpoint: endpoint.ok()?,
+        egress: Egress::new(
+            authorization.allow_addresses.clone(),
+            authorization.proxy.clone(),
+        ),
         shared: credential.map(|credential| {
             let account = http::Account::new(credential, authorization.requests_in_flight);
             Arc::new(account.with_renewal(secrets::renewal(authorization, &method)))
@@ -274,7 +291,7 @@ async fn one(
     let gate = match &account.shared {
         None => None,
         Some(shared) => {
-            let gate = Gate::new(policy.clone(), shared.clone());
+            let gate = Gate::new(policy.clone(), shared.clone(), account.egress.clone());
             Some(Arc::new(gate.map_err(|error| whole(error.to_string()))?))
         }
     };

@@ -1,34 +1,41 @@
-//! Compiling a file to a plugin, and what can be learnt from it before it runs.
+//! Loading a file as a plugin: read, compiled, seen through, linked, and asked who it is.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sha2::{Digest, Sha256};
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
+use super::compile::{Compiler, Failed, Workshop, config};
 use super::error::LoadError;
 use super::grant::Grant;
 use super::guard::{Guarded, TICK};
+use super::inspect::{Inspection, inspect, not_a_component};
 use super::limits::{Limits, LoadLimits};
 use super::session::{Code, Session};
+use super::turn::Slots;
 use super::types::{Manifest, Settings};
 use super::{CallError, contract, track_0_1};
+use crate::blocking::blocking;
 use crate::capability::LogSink;
-
-/// The versions of the contract that this host serves, as messages name them.
-const SUPPORTED: &str = "sluice:sink@0.1.x";
-
-/// The package that a plugin may import from and must export from.
-const PACKAGE: &str = "sluice:sink/";
-
-/// Guest stack. Interpreters need a mebibyte; the host's own frames get two more beside it.
-const GUEST_STACK_BYTES: usize = 1 << 20;
 
 /// Compiles and runs plugins. Cheap to clone; one per process is enough.
 #[derive(Clone)]
-pub struct Engine {
-    inner: wasmtime::Engine,
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    compiler: Arc<Compiler>,
+    /// By guest stack, which is the engine's and not an instance's.
+    machines: Mutex<BTreeMap<usize, Machine>>,
+    slots: Slots,
+}
+
+/// wasmtime's engine for one size of stack, with what all of its components are linked with.
+#[derive(Clone)]
+struct Machine {
+    engine: wasmtime::Engine,
     linker: Arc<Linker<Guarded>>,
     _ticker: Arc<Ticker>,
 }
@@ -37,78 +44,80 @@ pub struct Engine {
 #[derive(Clone)]
 pub struct Plugin {
     code: Code,
-    // Keeps the epoch going.
-    _engine: Engine,
+    // Keeps the epoch going, and the code known to whoever loads it once more.
+    _machine: Machine,
+    _component: Arc<Component>,
+    slots: Slots,
     /// What the component says of itself.
     pub manifest: Arc<Manifest>,
     /// What was seen on the file.
     pub inspection: Arc<Inspection>,
 }
 
-/// What can be seen on a component without running it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Inspection {
-    /// The file.
-    pub path: PathBuf,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// SHA-256 of the file, in hexadecimal.
-    pub sha256: String,
-    /// The version of `sluice:sink` that it was built for.
-    pub contract: String,
-    /// Everything that it imports.
-    pub imports: Vec<String>,
-    /// Everything that it exports.
-    pub exports: Vec<String>,
-}
-
 impl Engine {
-    /// An engine with this host's bounds. Starts one thread that counts guest time.
+    /// An engine that compiles in this process and keeps nothing.
     pub fn new() -> Self {
-        let mut config = wasmtime::Config::new();
-        config
-            .epoch_interruption(true)
-            .max_wasm_stack(GUEST_STACK_BYTES)
-            .async_stack_size(GUEST_STACK_BYTES + (2 << 20))
-            .wasm_memory64(false)
-            .wasm_relaxed_simd(false)
-            .wasm_tail_call(false)
-            .concurrency_support(false);
-        let inner = wasmtime::Engine::new(&config).expect("the configuration is constant");
-        let mut linker = Linker::new(&inner);
-        track_0_1::link(&mut linker).expect("the names are constant");
-        let ticker = Ticker::start(&inner);
-        Self {
-            inner,
-            linker: Arc::new(linker),
-            _ticker: ticker,
-        }
+        Self::with(Workshop::default())
     }
 
-    /// Compiles a component, checks that it fits the contract, and asks who it is. Compiling takes
-    /// about a second of CPU and happens off the calling task.
+    /// An engine with a workshop: where compiled code is kept, and who compiles.
+    pub fn with(workshop: Workshop) -> Self {
+        Self(Arc::new(Inner {
+            compiler: Arc::new(Compiler::new(workshop)),
+            machines: Mutex::default(),
+            slots: Slots::of_this_machine(),
+        }))
+    }
+
+    /// Loads a component: compiles it if that was not done before, checks that it fits the contract,
+    /// and asks who it is. Two with the same content share their code, never their memory.
     ///
     /// # Errors
     /// Whatever makes the file no plugin of this host; the message names the file.
-    pub async fn load(&self, path: &Path) -> Result<Plugin, LoadError> {
-        let engine = self.clone();
-        let file = path.to_owned();
-        let (pre, inspection) = tokio::task::spawn_blocking(move || engine.compile(&file))
+    pub async fn load(
+        &self,
+        path: &Path,
+        limits: &Limits,
+        load: &LoadLimits,
+    ) -> Result<Plugin, LoadError> {
+        let (file, most) = (path.to_owned(), load.component_bytes);
+        let bytes = Arc::new(blocking(move || read(&file, most)).await?);
+        let sha256: String = Sha256::digest(&*bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let machine = self.machine(load.stack_bytes);
+        let compiled = self
+            .0
+            .compiler
+            .code(&machine.engine, &sha256, bytes.clone(), load);
+        let component = compiled
             .await
-            .unwrap_or_else(|_| {
-                Err(LoadError::NotAComponent {
-                    path: path.to_owned(),
-                    found: "a file on which the compiler gave up".to_owned(),
-                })
-            })?;
-        let code = Code {
-            engine: self.inner.clone(),
-            pre,
-            stack_kib: (GUEST_STACK_BYTES >> 10) as u64,
+            .map_err(|failed| LoadError::of(path, failed))?;
+        let seen = inspect(
+            &machine.engine,
+            &component,
+            path,
+            bytes.len() as u64,
+            sha256,
+        )?;
+        let mismatch = |error: wasmtime::Error| LoadError::Mismatch {
+            path: path.to_owned(),
+            version: seen.contract.clone(),
+            reason: format!("{error:#}"),
         };
-        let grant = Grant::none(LogSink::new("describe", &Limits::default()));
-        let load = LoadLimits::default();
-        let manifest = Session::describe(&code, grant, Limits::default(), &load)
+        let pre = machine
+            .linker
+            .instantiate_pre(&component)
+            .map_err(mismatch)?;
+        let code = Code {
+            engine: machine.engine.clone(),
+            pre: track_0_1::DestinationPre::new(pre).map_err(mismatch)?,
+            stack_kib: (load.stack_bytes >> 10) as u64,
+        };
+        let mut grant = Grant::none(LogSink::new(&path.display().to_string(), limits));
+        grant.turns.share(&self.0.slots);
+        let manifest = Session::describe(&code, grant, *limits, load)
             .await
             .map_err(|source| LoadError::Describe {
                 path: path.to_owned(),
@@ -120,101 +129,43 @@ impl Engine {
         })?;
         Ok(Plugin {
             code,
-            _engine: self.clone(),
+            _machine: machine,
+            _component: component,
+            slots: self.0.slots.clone(),
             manifest: Arc::new(manifest),
-            inspection: Arc::new(inspection),
+            inspection: Arc::new(seen),
         })
     }
 
-    fn compile(
-        &self,
-        path: &Path,
-    ) -> Result<(track_0_1::DestinationPre<Guarded>, Inspection), LoadError> {
-        let path = path.to_owned();
-        let bytes = std::fs::read(&path).map_err(|source| LoadError::Read {
-            path: path.clone(),
-            source,
-        })?;
-        if let Some(found) = not_a_component(&bytes) {
-            return Err(LoadError::NotAComponent {
-                path,
-                found: found.to_owned(),
-            });
-        }
-        let component = Component::from_binary(&self.inner, &bytes).map_err(|error| {
-            LoadError::NotAComponent {
-                path: path.clone(),
-                found: format!("a damaged one: {error:#}"),
-            }
-        })?;
-        let inspection = self.inspect(&path, &bytes, &component)?;
-        let mismatch = |error: wasmtime::Error| LoadError::Mismatch {
-            path: path.clone(),
-            version: inspection.contract.clone(),
-            reason: format!("{error:#}"),
-        };
-        let pre = self.linker.instantiate_pre(&component).map_err(mismatch)?;
-        let pre = track_0_1::DestinationPre::new(pre).map_err(mismatch)?;
-        Ok((pre, inspection))
-    }
-
-    /// Reads names and versions off the component's type: an unknown contract is a clear error
-    /// here, and would be a link error later.
-    fn inspect(
-        &self,
-        path: &Path,
-        bytes: &[u8],
-        component: &Component,
-    ) -> Result<Inspection, LoadError> {
-        let ty = component.component_type();
-        let imports: Vec<String> = ty
-            .imports(&self.inner)
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        let exports: Vec<String> = ty
-            .exports(&self.inner)
-            .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentInstance(_)))
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        let exporter = format!("{PACKAGE}exporter");
-        let contract = exports
-            .iter()
-            .filter_map(|name| name.split_once('@'))
-            .find(|(name, _)| *name == exporter)
-            .map(|(_, version)| version.to_owned())
-            .ok_or_else(|| LoadError::NotADestination {
-                path: path.to_owned(),
-            })?;
-        if !served(&contract) {
-            return Err(LoadError::OtherContract {
-                path: path.to_owned(),
-                found: contract,
-                supported: SUPPORTED,
-            });
-        }
-        if let Some(import) = imports.iter().find(|name| !name.starts_with(PACKAGE)) {
-            return Err(LoadError::ForeignImport {
-                path: path.to_owned(),
-                import: import.clone(),
-            });
-        }
-        Ok(Inspection {
-            path: path.to_owned(),
-            bytes: bytes.len() as u64,
-            sha256: Sha256::digest(bytes)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-            contract,
-            imports,
-            exports,
-        })
+    fn machine(&self, stack_bytes: usize) -> Machine {
+        let mut machines = self
+            .0
+            .machines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let machine = machines.entry(stack_bytes);
+        machine.or_insert_with(|| Machine::new(stack_bytes)).clone()
     }
 }
 
 impl Default for Engine {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Machine {
+    fn new(stack_bytes: usize) -> Self {
+        let engine = wasmtime::Engine::new(&config(stack_bytes))
+            .expect("the configuration holds for every size of stack");
+        let mut linker = Linker::new(&engine);
+        track_0_1::link(&mut linker).expect("the names are constant");
+        let ticker = Ticker::start(&engine);
+        Self {
+            engine,
+            linker: Arc::new(linker),
+            _ticker: ticker,
+        }
     }
 }
 
@@ -226,33 +177,68 @@ impl Plugin {
     pub async fn open(
         &self,
         settings: &Settings,
-        grant: Grant,
+        mut grant: Grant,
         limits: Limits,
     ) -> Result<Session, CallError> {
+        grant.turns.share(&self.slots);
         Session::open(&self.code, settings, grant, limits).await
     }
 }
 
-/// Whether a version of the contract belongs to a track of this host.
-fn served(version: &str) -> bool {
-    let mut numbers = version.split('.').map(str::parse::<u64>);
-    let (major, minor) = track_0_1::TRACK;
-    numbers.next() == Some(Ok(major))
-        && numbers.next() == Some(Ok(minor))
-        && matches!(numbers.next(), Some(Ok(_)))
-        && numbers.next().is_none()
+/// Reads no more than a plugin may have, of nothing but a file.
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, LoadError> {
+    let unreadable = |source| LoadError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    // Opening a pipe would wait for whoever writes into it.
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(unreadable(std::io::Error::other("it is no file")));
+    }
+    let mut bytes = vec![];
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        return Err(LoadError::Limit {
+            path: path.to_owned(),
+            limit: "component_mib",
+            value: most >> 20,
+            found: "the file is larger".to_owned(),
+        });
+    }
+    match not_a_component(&bytes) {
+        None => Ok(bytes),
+        Some(found) => Err(LoadError::NotAComponent {
+            path: path.to_owned(),
+            found: found.to_owned(),
+        }),
+    }
 }
 
-/// What a file is, if its first bytes do not say that it is a component.
-fn not_a_component(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [] => Some("an empty file"),
-        [0, b'a', b's', b'm', _, _, 1, 0, ..] => None,
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Some(
-            "a core WebAssembly module; link it with wasm-component-ld, or use `cargo xtask plugin`",
-        ),
-        [0, b'a', b's', b'm', ..] => Some("WebAssembly of a version that this host does not know"),
-        _ => Some("something that is no WebAssembly at all"),
+impl LoadError {
+    fn of(path: &Path, failed: Failed) -> Self {
+        let path = path.to_owned();
+        match failed {
+            Failed::Limit {
+                limit,
+                value,
+                found,
+            } => Self::Limit {
+                path,
+                limit,
+                value,
+                found,
+            },
+            Failed::Damaged(reason) => Self::NotAComponent {
+                path,
+                found: format!("a damaged one: {reason}"),
+            },
+            Failed::GaveUp(ended) => Self::Compiler { path, ended },
+            Failed::Start(source) => Self::NoCompiler { path, source },
+        }
     }
 }
 
@@ -274,40 +260,5 @@ impl Ticker {
             })
             .expect("a thread can be started at start-up");
         ticker
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_is_served_if_its_track_is() {
-        for (version, expected) in [
-            ("0.1.0", true),
-            ("0.1.17", true),
-            ("0.2.0", false),
-            ("1.1.0", false),
-            ("0.1.0-rc.1", false),
-            ("0.1", false),
-        ] {
-            assert_eq!(served(version), expected, "{version}");
-        }
-    }
-
-    #[test]
-    fn the_first_bytes_tell_what_a_file_is() {
-        assert!(not_a_component(b"").unwrap().contains("empty"));
-        assert!(
-            not_a_component(b"#!/bin/sh")
-                .unwrap()
-                .contains("no WebAssembly")
-        );
-        assert!(
-            not_a_component(b"\0asm\x01\0\0\0")
-                .unwrap()
-                .contains("core")
-        );
-        assert!(not_a_component(b"\0asm\x0d\0\x01\0").is_none());
     }
 }

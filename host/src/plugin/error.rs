@@ -64,6 +64,37 @@ pub enum LoadError {
         /// What does not fit.
         reason: String,
     },
+    /// It would take more than it was granted.
+    #[error("plugin {path}: loading it ran into its limit `{limit}` = {value}: {found}")]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// The key by which an operator turns it.
+        limit: &'static str,
+        /// Its value, in the key's unit.
+        value: u64,
+        /// What was found.
+        found: String,
+    },
+    /// The compiler crashed on it.
+    #[error(
+        "plugin {path}: the compiler gave up on it ({ended}); the file is damaged or made to do that. \
+         Build it anew from sources that you trust"
+    )]
+    Compiler {
+        /// The file.
+        path: PathBuf,
+        /// How the compiler ended.
+        ended: String,
+    },
+    /// The compiler's process could not be started.
+    #[error("plugin {path}: the process that compiles it cannot be run: {source}")]
+    NoCompiler {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The component could not say who it is.
     #[error("plugin {path}: {source}")]
     Describe {

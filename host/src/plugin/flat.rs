@@ -39,7 +39,8 @@ impl Kind {
 }
 
 /// The contract's codes for what a cell is.
-pub(crate) mod cell {
+pub mod cell {
+    #![allow(missing_docs, reason = "wit/types.wit says what each is")]
     pub const ABSENT: u8 = 0;
     pub const NULL: u8 = 1;
     pub const TEXT: u8 = 2;
@@ -68,14 +69,14 @@ impl Default for Rows {
 
 impl Rows {
     /// Adds a cell to the row that is being built.
-    pub(crate) fn cell(&mut self, kind: u8, text: &str) {
+    pub fn cell(&mut self, kind: u8, text: &str) {
         self.0.cells.push_str(text);
         self.0.ends.push(self.0.cells.len() as u32);
         self.0.kinds.push(kind);
     }
 
     /// Completes the row.
-    pub(crate) fn end_row(&mut self, change: Kind) {
+    pub fn end_row(&mut self, change: Kind) {
         self.0.changes.push(change.code());
         self.0.rows += 1;
     }

@@ -4,22 +4,26 @@
 //! instance with the operator's settings, good for one call. What a component may do besides
 //! computing, it does through the capabilities in its [`Grant`].
 
+mod compile;
 mod contract;
 mod engine;
 mod error;
 pub mod flat;
 mod grant;
 mod guard;
+mod inspect;
 pub mod limits;
 mod session;
 pub(crate) mod tidy;
 mod track_0_1;
 mod turn;
 
+pub use compile::{Program, Workshop, compile_from_stdin};
 pub use contract::{MANIFEST_LIMIT_BYTES, TOKEN_LIMIT_BYTES};
-pub use engine::{Engine, Inspection, Plugin};
+pub use engine::{Engine, Plugin};
 pub use error::{CallError, LoadError, Reached};
 pub use grant::Grant;
+pub use inspect::Inspection;
 pub use limits::{Limits, LoadLimits};
 pub use session::Session;
 pub use turn::Turns;

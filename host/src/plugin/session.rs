@@ -218,7 +218,7 @@ fn why(store: &Store<Guarded>, call: &'static str, error: &wasmtime::Error) -> C
             call,
             reason: trap.to_string(),
         },
-        // The types of these errors are wasmtime's own; `limits_tests` notices other words.
+        // The types of these errors are wasmtime's own; tests of hostile guests notice other words.
         None if root.contains("hostcalls has been exhausted") => {
             limit("lift_mib", "it handed over more in one piece")
         }

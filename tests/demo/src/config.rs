@@ -59,6 +59,7 @@ description = "An account on this machine, made for the demo"
 plugin = {component:?}
 endpoint = "{endpoint}"
 allow_http = true
+allow_addresses = ["127.0.0.0/8"]
 
 [authorizations.main.secrets]
 api-key = {{ env = "RETENTION_SCIENCE_API_KEY" }}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Account, Asking, Credential, Policy, StagedFile};
+use super::{Account, Asking, Credential, Egress, Policy, Refused, StagedFile};
 use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
 use futures_util::StreamExt;
 use reqwest::multipart::{Form, Part as FormPart};
@@ -26,26 +26,26 @@ pub struct Gate {
     client: reqwest::Client,
     policy: Policy,
     account: Arc<Account>,
+    egress: Egress,
 }
 
 impl Gate {
-    /// A gate that adds the account's credential and keeps to its quota.
+    /// A gate that adds the account's credential, keeps to its quota, and goes only where `egress` lets it.
     ///
     /// # Errors
     /// The system's certificates could not be read.
-    pub fn new(policy: Policy, account: Arc<Account>) -> Result<Self, GateError> {
+    pub fn new(policy: Policy, account: Arc<Account>, egress: Egress) -> Result<Self, GateError> {
         // Fails if a provider is installed already, and then there is one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .build()?;
+            .connect_timeout(CONNECT);
         Ok(Self {
-            client,
+            client: egress.client(client)?,
             policy,
             account,
+            egress,
         })
     }
 
@@ -66,6 +66,9 @@ impl Gate {
                 tracing::warn!(reason = %denial, "request of a plugin denied");
                 Failure::Denied(denial.to_string())
             })?;
+        self.egress
+            .judge_literal(&url)
+            .map_err(|refused| not_reached(&refused, asking))?;
         let pairs = request.headers.iter().chain(&request.query);
         let pairs = pairs.map(|(name, value)| name.len() + value.len());
         if request.path.len() + pairs.sum::<usize>() > asking.header_bytes {
@@ -97,11 +100,14 @@ impl Gate {
             outgoing.headers_mut().insert(name.clone(), value.clone());
         }
         asking.usage.request(bytes);
-        let answer = self
-            .client
-            .execute(outgoing)
-            .await
-            .map_err(|error| failure(&error))?;
+        let answer =
+            self.client
+                .execute(outgoing)
+                .await
+                .map_err(|error| match refused(&error) {
+                    Some(refused) => not_reached(refused, asking),
+                    None => failure(&error),
+                })?;
         receive(answer, &credential, asking).await
     }
 }
@@ -204,6 +210,26 @@ async fn stream(file: &StagedFile) -> Result<FormPart, Failure> {
     ))
 }
 
+/// Why the resolver gave no address, if it was for their class.
+fn refused(error: &reqwest::Error) -> Option<&Refused> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref() {
+            return Some(refused);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// No connection, for the class of the address. A name may lead elsewhere the next time, so it is
+/// nothing that the plugin must give up on.
+fn not_reached(refused: &Refused, asking: &Asking<'_>) -> Failure {
+    asking.usage.denied();
+    tracing::warn!(reason = %refused, "request of a plugin denied");
+    Failure::Unreachable(refused.to_string())
+}
+
 /// Says what failed without the URL, whose path may name a member.
 fn failure(error: &reqwest::Error) -> Failure {
     let mut reason = String::new();
@@ -230,3 +256,7 @@ fn failure(error: &reqwest::Error) -> Failure {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

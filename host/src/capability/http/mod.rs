@@ -1,14 +1,18 @@
 //! The HTTP gate: what a component may send, and how it is sent.
 //!
-//! `policy` decides (pure), `credential` renders and scrubs (pure), `gate` sends, `account` is what the
-//! exports of one authorization share. A `Recorder`
-//! takes the gate's place where nothing may be sent.
+//! `policy` decides what may be asked for and `address` where it may go (both pure), `credential`
+//! renders and scrubs (pure), `gate` sends, through an `egress` whose `resolver` judges every address;
+//! `account` is what the exports of one authorization share. A `Recorder` takes the gate's place
+//! where nothing may be sent.
 
 mod account;
+mod address;
 mod credential;
+mod egress;
 mod gate;
 mod policy;
 mod recorder;
+mod resolver;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,10 +21,13 @@ use std::sync::atomic::AtomicU64;
 use futures_util::StreamExt;
 
 pub use account::{Account, Renewal};
+pub use address::{Addresses, Class, GrantError, Refused};
 pub use credential::{Credential, CredentialError};
+pub use egress::{Egress, Proxy, ProxyError};
 pub use gate::{Gate, GateError};
 pub use policy::{Denial, Endpoint, EndpointError, Policy, RouteError};
 pub use recorder::Recorder;
+pub use resolver::Lookup;
 
 use crate::plugin::types::{Failure, Request, Response};
 use crate::usage::Usage;

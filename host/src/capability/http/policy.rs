@@ -1,12 +1,15 @@
 //! What a component may ask for: routes of its manifest below the endpoint of the authorization.
 //! Pure: every decision can be explained without sending anything.
 
+use std::net::IpAddr;
+
 use http::header::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::StagedFile;
+use super::address::{Addresses, Class};
+use super::{StagedFile, egress};
 use crate::plugin::types::{Body, Content, Manifest, Request};
 
 /// Where an authorization's requests go: scheme, host, port and the path that all begin with.
@@ -25,6 +28,16 @@ pub enum EndpointError {
     /// It has parts that no endpoint may have.
     #[error("an endpoint has no user, password, query or fragment")]
     Extra,
+    /// It is an address that was not granted.
+    #[error(
+        "the endpoint is {class}; use a public one, or grant it with `allow_addresses = [\"{address}\"]`"
+    )]
+    Address {
+        /// What kind it is of.
+        class: Class,
+        /// What to grant.
+        address: IpAddr,
+    },
 }
 
 /// What stands in a path segment as it is; everything else is escaped.
@@ -85,6 +98,21 @@ impl Endpoint {
             url.query_pairs_mut().extend_pairs(query);
         }
         url
+    }
+}
+
+impl Endpoint {
+    /// Whether one may connect to it, if it is an address. A name is judged when it is looked up.
+    ///
+    /// # Errors
+    /// The address is not granted.
+    pub fn granted_by(&self, addresses: &Addresses) -> Result<(), EndpointError> {
+        let Some(address) = egress::literal(&self.0) else {
+            return Ok(());
+        };
+        addresses
+            .judge(address)
+            .map_err(|(class, _)| EndpointError::Address { class, address })
     }
 }
 

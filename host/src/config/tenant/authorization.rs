@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::de::DeValue;
 
 use super::{limits, own_name};
-use crate::capability::http::Endpoint;
+use crate::capability::http::{Addresses, Endpoint, Proxy};
 use crate::config::model::{Authorization, AuthorizationSpans, Secret};
 use crate::config::read::{At, Section};
 
@@ -27,15 +27,29 @@ pub(super) fn authorization(section: Section<'_>, folder: &Path) -> Authorizatio
     let allow_http = section.boolean("allow_http");
     // One that was misspelt has been complained about; the endpoint is not to blame for it.
     let allow_http = allow_http.unwrap_or(section.key_span("allow_http").is_some());
-    if let Some(endpoint) = &endpoint
-        && let Err(error) = Endpoint::parse(&endpoint.value, allow_http)
-    {
-        section.collector.add(
+    let addresses = addresses(&section);
+    if let Some(endpoint) = &endpoint {
+        let parsed = Endpoint::parse(&endpoint.value, allow_http);
+        // The same for grants that were complained about.
+        let judged = parsed.and_then(|parsed| {
+            let granted = addresses.as_ref().map(|granted| parsed.granted_by(granted));
+            granted.unwrap_or(Ok(()))
+        });
+        if let Err(error) = judged {
+            let at = endpoint.span.clone();
             section
                 .collector
-                .at(endpoint.span.clone(), error.to_string()),
-        );
+                .add(section.collector.at(at, error.to_string()));
+        }
     }
+    let proxy = section.text("proxy").and_then(|text| {
+        Proxy::parse(&text.value)
+            .map_err(|error| {
+                let mistake = section.collector.at(text.span, error.to_string());
+                section.collector.add(mistake);
+            })
+            .ok()
+    });
     let requests = section.number("requests_in_flight", 1..=1024);
     let mut secrets = BTreeMap::new();
     let mut secret_spans = BTreeMap::new();
@@ -66,11 +80,33 @@ pub(super) fn authorization(section: Section<'_>, folder: &Path) -> Authorizatio
         method: method.map(|text| text.value),
         endpoint: endpoint.map(|text| text.value),
         allow_http,
+        allow_addresses: addresses.unwrap_or_default(),
+        proxy,
         requests_in_flight: requests.map_or(REQUESTS_IN_FLIGHT, |n| n as usize),
         limits,
         load_limits,
         secrets,
     }
+}
+
+/// The addresses that the operator grants; `None` if what stands there grants nothing.
+fn addresses(section: &Section<'_>) -> Option<Addresses> {
+    if section.key_span("allow_addresses").is_none() {
+        // Asked for, so that the key is known.
+        section.texts("allow_addresses");
+        return Some(Addresses::default());
+    }
+    let texts = section.texts("allow_addresses")?;
+    let mut understood = true;
+    for text in &texts {
+        if let Err(error) = Addresses::granting([text.value.as_str()]) {
+            understood = false;
+            let mistake = section.collector.at(text.span.clone(), error.to_string());
+            section.collector.add(mistake);
+        }
+    }
+    let texts = texts.iter().map(|text| text.value.as_str());
+    Addresses::granting(texts).ok().filter(|_| understood)
 }
 
 fn secret(

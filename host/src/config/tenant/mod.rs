@@ -31,12 +31,7 @@ pub(super) fn read(source: Arc<Source>) -> (Option<Tenant>, Vec<Mistake>) {
     if !errors.is_empty() {
         return (None, collector.mistakes.into_inner());
     }
-    let id = source
-        .path
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let id = id(&source.path);
     let folder = source.path.parent().unwrap_or(Path::new("."));
     let top = Section::new(&collector, "the file".to_owned(), 0..0, parsed.get_ref());
     let mut tenant = Tenant {
@@ -58,6 +53,12 @@ pub(super) fn read(source: Arc<Source>) -> (Option<Tenant>, Vec<Mistake>) {
     }
     top.finish();
     (Some(tenant), collector.mistakes.into_inner())
+}
+
+/// A tenant's name: that of its file.
+pub(super) fn id(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
 }
 
 /// The tables below `[kind]`, whose names the operator chose.
