@@ -16,15 +16,12 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 
-use crate::process::Sluice;
 use crate::world::KEY;
 
-use assemble::guest;
 use case::{Case, Ends, PLAIN, delivers, imports};
-use destination::Destination;
 use street::Street;
 
-use Ends::{Live, Parked, Settled, Trying};
+use Ends::{Live, NotStarted, Parked, Settled, Trying};
 
 /// Why an export is parked whose plugin fails whatever it is given.
 const FAILS: &str = "plugin-fails";
@@ -254,8 +251,8 @@ const REQUESTS: &[Case] = &[
     .limits(", answer_mib = 1"),
     delivers(
         "request_flood",
-        &["at once", "one by one", "none"],
-        Live(&[(2, "`deliver` ran into its limit"), (1, "nothing sent")]),
+        &["at once", "one by one", "denied", "none"],
+        Live(&[(3, "`deliver` ran into its limit"), (1, "nothing sent")]),
     )
     .limits(", requests = 200"),
 ];
@@ -313,27 +310,38 @@ const FORBIDDEN: &[&str] = &[
     "POST|/users|staged|0000-1",
 ];
 
-/// What cannot even be loaded, and what is said of it.
-const UNLOADABLE: &[(&str, &str)] = &[
-    ("loop_describe", "`describe` ran into its limit `cpu_ms`"),
-    ("loop_start", "`instantiate` ran into its limit `cpu_ms`"),
-    ("parts", "`instantiate` ran into its limit `parts` = 64"),
-    (
+/// What is not even started.
+const UNLOADABLE: &[Case] = &[
+    not_started(
+        "loop_describe",
+        "loop_describe.wasm: `describe` ran into its limit `cpu_ms` = 200",
+    ),
+    not_started(
+        "loop_start",
+        "loop_start.wasm: `instantiate` ran into its limit `cpu_ms` = 200",
+    ),
+    not_started("loop_open", "`open` ran into its limit `cpu_ms` = 200"),
+    not_started(
+        "parts",
+        "parts.wasm: `instantiate` ran into its limit `parts` = 64",
+    ),
+    not_started(
         "huge_manifest",
-        "`describe` ran into its limit `manifest_kib` = 1024",
+        "huge_manifest.wasm: `describe` ran into its limit `manifest_kib` = 1024",
     ),
-    (
+    not_started(
         "many_routes",
-        "`describe` ran into its limit `manifest_kib` = 1024",
+        "many_routes.wasm: `describe` ran into its limit `manifest_kib` = 1024",
     ),
-    (
+    not_started(
         "foreign_import",
-        "imports evil:files/open, which this host does not give",
+        "foreign_import.wasm: imports evil:files/open, which",
     ),
 ];
 
-/// What is loaded, but does not accept its settings.
-const UNOPENABLE: Case = delivers("loop_open", PLAIN, Live(&[]));
+const fn not_started(guest: &'static str, says: &'static str) -> Case {
+    delivers(guest, PLAIN, NotStarted(says))
+}
 
 #[tokio::test]
 async fn a_call_that_never_ends_is_ended() -> Result<()> {
@@ -408,7 +416,7 @@ async fn what_was_not_granted_is_not_sent() -> Result<()> {
     // The flood as part of a batch, and alone.
     let flood = destination.requests("request_flood").len();
     ensure!((200..=400).contains(&flood), "{flood} requests");
-    let [row] = &left.quarantine(&REQUESTS[2])?[..] else {
+    let [row] = &left.street.quarantine(&REQUESTS[2])?[..] else {
         anyhow::bail!("not one row");
     };
     let ways = row.reason.matches("denied: ").count();
@@ -417,54 +425,59 @@ async fn what_was_not_granted_is_not_sent() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_plugin_that_cannot_be_loaded_says_why() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let destination = Destination::start().await?;
-    let configure = |case: &Case| {
-        let file = |kind| folder.path().join(case.name).with_extension(kind);
-        std::fs::write(file("wasm"), guest(case.guest)?)?;
-        anyhow::Ok(std::fs::write(
-            file("toml"),
-            case.config(&destination.url(case.name)),
-        )?)
-    };
-    for (guest, _) in UNLOADABLE {
-        configure(&delivers(guest, PLAIN, Live(&[])))?;
+async fn what_cannot_be_loaded_says_why_and_holds_up_nobody() -> Result<()> {
+    let left = Street::live_through(UNLOADABLE).await?;
+    let ended = left.street.sluice.call(&["check"]).await?;
+    ensure!(matches!(ended.code, Some(3 | 4)), "{ended:?}");
+    for case in UNLOADABLE {
+        let NotStarted(says) = case.ends else {
+            anyhow::bail!("{} is started", case.name);
+        };
+        ensure!(ended.stderr.contains(says), "{}: {ended:?}", case.name);
     }
-    let sluice = Sluice::new(folder.path(), KEY);
-    let ended = sluice.call(&["check"]).await?;
-    ensure!(ended.code == Some(4), "{ended:?}");
-    for (guest, says) in UNLOADABLE {
-        let said = ended
-            .stderr
-            .lines()
-            .any(|line| line.contains(guest) && line.contains(says));
-        ensure!(said, "{guest}: {}", ended.stderr);
-        std::fs::remove_file(folder.path().join(guest).with_extension("toml"))?;
+    Ok(())
+}
+
+/// A name is judged by where it leads: what a rebinding one leads to is nothing that was granted.
+#[tokio::test]
+async fn a_name_that_leads_inside_needs_a_grant() -> Result<()> {
+    let case = delivers("slow_answer", &["/answers/one"], Live(&[])).named("rebound");
+    let inside = "unreachable: `localhost` leads to a loopback address";
+    for (granted, says) in [(false, inside), (true, "answered 200")] {
+        let street = Street::new(&[case]).await?;
+        let endpoint = street
+            .destination
+            .url(case.name)
+            .replace("127.0.0.1", "localhost");
+        let grant = "allow_addresses = [\"127.0.0.0/8\"";
+        let config = match granted {
+            false => case.config(&endpoint).replace(&format!("{grant}]\n"), ""),
+            true => case
+                .config(&endpoint)
+                .replace(grant, &format!("{grant}, \"::1\"")),
+        };
+        std::fs::write(street.path("rebound.toml"), config)?;
+        let run = ["run", "--export", "rebound/everyone", "--until-idle"];
+        let ended = street.sluice.call(&run).await?;
+        ensure!(ended.code == Some(7), "{ended:?}");
+        let [row] = &street.quarantine(&case)?[..] else {
+            anyhow::bail!("not one row");
+        };
+        ensure!(row.reason.starts_with(says), "{}", row.reason);
+        let requests = street.destination.requests(case.name).len();
+        ensure!(requests == usize::from(granted), "{requests} requests");
     }
-    configure(&UNOPENABLE)?;
-    let ended = sluice.call(&["check"]).await?;
-    ensure!(ended.code == Some(3), "{ended:?}");
-    ensure!(
-        ended
-            .stderr
-            .contains("`open` ran into its limit `cpu_ms` = 200"),
-        "{ended:?}"
-    );
     Ok(())
 }
 
 /// A guest without a test would prove nothing.
 #[test]
 fn every_guest_has_a_test() -> Result<()> {
-    let tables = [LOOPS, MEMORY, ANSWERS, ACCOUNTS, LOGS, REQUESTS];
+    let tables = [LOOPS, MEMORY, ANSWERS, ACCOUNTS, LOGS, REQUESTS, UNLOADABLE];
     let tested: BTreeSet<String> = tables
         .concat()
         .iter()
-        .map(|case| case.guest)
-        .chain(UNLOADABLE.iter().map(|(guest, _)| *guest))
-        .chain([UNOPENABLE.guest])
-        .map(str::to_owned)
+        .map(|case| case.guest.to_owned())
         .collect();
     let mut guests = BTreeSet::new();
     for folder in ["hostile/guests", "wat"] {

@@ -228,6 +228,12 @@ impl Running {
         self.until(what, look).await
     }
 
+    /// Waits until it has said something on its standard error.
+    pub async fn until_said(&mut self, text: &str) -> Result<()> {
+        let said = self.stderr.clone();
+        self.until_true(text, || read(&said).contains(text)).await
+    }
+
     /// SIGKILL, now; returns when the process is gone.
     pub async fn kill(mut self) -> Result<()> {
         self.child.kill().await?;

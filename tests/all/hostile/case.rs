@@ -33,6 +33,8 @@ pub enum Ends {
     Settled(&'static str),
     /// It is parked for this reason, with what it could not do kept. The reason says all of this.
     Parked(&'static str, &'static [&'static str]),
+    /// It was never started; the program has said this of it.
+    NotStarted(&'static str),
     /// It is in this phase and tries again and again. Its last error says all of this.
     Trying(&'static str, &'static [&'static str]),
 }
@@ -78,26 +80,26 @@ impl Case {
         Self { limits, ..self }
     }
 
+    pub fn is_not_started(&self) -> bool {
+        matches!(self.ends, Ends::NotStarted(_))
+    }
+
     /// The tenant's file.
     pub fn config(&self, endpoint: &str) -> String {
         let mut text = format!(
             "[authorizations.main]\nlabel = \"Main\"\nplugin = \"{}.wasm\"\n\
-             endpoint = \"{endpoint}\"\nallow_http = true\n\n\
-             [authorizations.main.secrets]\napi-key = {{ env = \"{KEY_VARIABLE}\" }}\n\n\
+             endpoint = \"{endpoint}\"\nallow_http = true\n\
+             allow_addresses = [\"127.0.0.0/8\"]\nlimits = {{ {LIMITS}{} }}\n\
+             secrets = {{ api-key = {{ env = \"{KEY_VARIABLE}\" }} }}\n\n\
              [exports.everyone]\nauthorization = \"main\"\nlabel = \"Everyone\"\n\
              audience = \"everyone\"\nuser_id_field = \"user_id\"\n\
              fields = {{ what = \"what\" }}\noptions = {{ how = \"{}\" }}\n\
-             changes = {{ file = \"{}.changes\" }}\n",
-            self.guest, self.how, self.name
+             changes = {{ file = \"{}.changes\" }}\ntuning = {{ lanes = 1 }}\n",
+            self.guest, self.limits, self.how, self.name
         );
         if !self.members.is_empty() {
             let _ = writeln!(text, "members = {{ file = \"{}.members\" }}", self.name);
         }
-        let _ = writeln!(
-            text,
-            "tuning = {{ lanes = 1 }}\nlimits = {{ {LIMITS}{} }}",
-            self.limits
-        );
         text
     }
 

@@ -1,5 +1,6 @@
 //! Sending what the policy allows: the only code of the host that opens a client socket.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use super::{Account, Asking, Credential, Egress, Policy, Refused, StagedFile};
 use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
 use futures_util::StreamExt;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::multipart::{Form, Part as FormPart};
 
 /// Time to reach the destination: a name look-up, a handshake, TLS. Ten round trips of a bad line.
@@ -15,6 +17,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Time for one request that uploads no file, answer included. An API that takes longer for one
 /// user is down.
 const ANSWER: Duration = Duration::from_secs(60);
+
+/// Denials of one export that are logged in a minute; all are counted. A plugin that is denied what it
+/// asks for may ask a thousand times in a call.
+const DENIALS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 /// Why a gate could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +33,7 @@ pub struct Gate {
     policy: Policy,
     account: Arc<Account>,
     egress: Egress,
+    denials: DefaultDirectRateLimiter,
 }
 
 impl Gate {
@@ -46,6 +53,7 @@ impl Gate {
             policy,
             account,
             egress,
+            denials: RateLimiter::direct(Quota::per_minute(DENIALS_PER_MINUTE)),
         })
     }
 
@@ -61,22 +69,18 @@ impl Gate {
         let url = self
             .policy
             .judge(&request, asking.staged)
-            .map_err(|denial| {
-                asking.usage.denied();
-                tracing::warn!(reason = %denial, "request of a plugin denied");
-                Failure::Denied(denial.to_string())
-            })?;
+            .map_err(|denial| Failure::Denied(self.deny(&denial.to_string(), asking)))?;
         self.egress
             .judge_literal(&url)
-            .map_err(|refused| not_reached(&refused, asking))?;
+            .map_err(|refused| self.not_reached(&refused, asking))?;
         let pairs = request.headers.iter().chain(&request.query);
         let pairs = pairs.map(|(name, value)| name.len() + value.len());
         if request.path.len() + pairs.sum::<usize>() > asking.header_bytes {
-            asking.usage.denied();
             let limit = asking.header_bytes;
-            return Err(Failure::Denied(format!(
+            let reason = format!(
                 "its path, query and headers are larger than limit `header_bytes` = {limit}"
-            )));
+            );
+            return Err(Failure::Denied(self.deny(&reason, asking)));
         }
         let Ok(_permit) = self.account.quota.acquire().await else {
             return Err(Failure::Other("the host is stopping".to_owned()));
@@ -105,10 +109,25 @@ impl Gate {
                 .execute(outgoing)
                 .await
                 .map_err(|error| match refused(&error) {
-                    Some(refused) => not_reached(refused, asking),
+                    Some(refused) => self.not_reached(refused, asking),
                     None => failure(&error),
                 })?;
         receive(answer, &credential, asking).await
+    }
+
+    /// Counts a denial, and tells the operator unless many were told of; answers the reason.
+    fn deny(&self, reason: &str, asking: &Asking<'_>) -> String {
+        asking.usage.denied();
+        if self.denials.check().is_ok() {
+            tracing::warn!(reason, "request of a plugin denied");
+        }
+        reason.to_owned()
+    }
+
+    /// No connection, for the class of the address. A name may lead elsewhere the next time, so it is
+    /// nothing that the plugin must give up on.
+    fn not_reached(&self, refused: &Refused, asking: &Asking<'_>) -> Failure {
+        Failure::Unreachable(self.deny(&refused.to_string(), asking))
     }
 }
 
@@ -220,14 +239,6 @@ fn refused(error: &reqwest::Error) -> Option<&Refused> {
         cause = error.source();
     }
     None
-}
-
-/// No connection, for the class of the address. A name may lead elsewhere the next time, so it is
-/// nothing that the plugin must give up on.
-fn not_reached(refused: &Refused, asking: &Asking<'_>) -> Failure {
-    asking.usage.denied();
-    tracing::warn!(reason = %refused, "request of a plugin denied");
-    Failure::Unreachable(refused.to_string())
 }
 
 /// Says what failed without the URL, whose path may name a member.

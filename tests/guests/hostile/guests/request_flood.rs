@@ -1,4 +1,5 @@
-//! Sends 100,000 requests: a row's cell says whether one by one or at once.
+//! Sends 100,000 requests: a row's cell says whether one by one, at
+//! once, or so that each is denied.
 
 use sluice_hostile::*;
 
@@ -10,6 +11,7 @@ impl Tame for Guest {
     fn deliver(rows: Batch) -> Result<Delivery, Problem> {
         Ok(attempt(&rows, |what| match what {
             "one by one" => tally((0..MANY).map(|_| http::send(&request("POST", "/users")))),
+            "denied" => tally((0..MANY).map(|_| http::send(&request("POST", "/admin")))),
             "at once" => {
                 let requests = vec![request("POST", "/users"); MANY];
                 tally(http::send_all(&requests).into_iter())
