@@ -201,6 +201,16 @@ const ACCOUNTS: &[Case] = &[
     .limits(", staged_mib = 4"),
 ];
 
+const FILES: &[Case] = &[
+    imports(
+        "tiny_files",
+        &["one"; 400],
+        Parked("limit", &["`stage` ran into limit `staged_files` = 300"]),
+    )
+    .limits(", staged_files = 300"),
+    delivers("greedy", &["one"; 3_000], Live(&[])),
+];
+
 const MOODS: [&str; 26] = [
     "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s",
     "t", "u", "v", "w", "x", "y", "z",
@@ -387,6 +397,16 @@ async fn accounts_that_are_wrong_lose_nothing() -> Result<()> {
     Ok(())
 }
 
+/// A plugin says how many rows a file has, and how many a call: neither takes from others what the
+/// process has only once.
+#[tokio::test]
+async fn more_files_and_rows_than_the_process_can_hold_are_not_held() -> Result<()> {
+    let mut street = Street::new(FILES).await?;
+    street.sluice.open_files = Some(200);
+    street.endure().await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_flood_of_lines_is_cut() -> Result<()> {
     let left = Street::live_through(LOGS).await?;
@@ -473,7 +493,9 @@ async fn a_name_that_leads_inside_needs_a_grant() -> Result<()> {
 /// A guest without a test would prove nothing.
 #[test]
 fn every_guest_has_a_test() -> Result<()> {
-    let tables = [LOOPS, MEMORY, ANSWERS, ACCOUNTS, LOGS, REQUESTS, UNLOADABLE];
+    let tables = [
+        LOOPS, MEMORY, ANSWERS, ACCOUNTS, FILES, LOGS, REQUESTS, UNLOADABLE,
+    ];
     let tested: BTreeSet<String> = tables
         .concat()
         .iter()

@@ -55,6 +55,8 @@ pub struct Sluice {
     /// A limit on the size of the files that it writes, in the shell's blocks of 512 or 1024 bytes:
     /// what a full disk is to it.
     pub file_blocks: Option<u32>,
+    /// How many files it may have open at a time.
+    pub open_files: Option<u32>,
     calls: AtomicU32,
 }
 
@@ -80,6 +82,7 @@ impl Sluice {
             folder: folder.to_owned(),
             key: Some(key.to_owned()),
             file_blocks: None,
+            open_files: None,
             calls: AtomicU32::new(0),
         }
     }
@@ -95,6 +98,11 @@ impl Sluice {
         if let Some(blocks) = self.file_blocks {
             // The signal that comes with the error stays ignored in the program.
             let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+            command = Command::new("sh");
+            command.args(["-c", &limited, program]);
+        }
+        if let Some(files) = self.open_files {
+            let limited = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
             command = Command::new("sh");
             command.args(["-c", &limited, program]);
         }

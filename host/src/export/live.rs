@@ -21,6 +21,10 @@ use crate::store::{Outcome, Pending, Store, StoreError};
 /// Rows of a `deliver` call if the plugin leaves it to the host.
 const DELIVER_ROWS: u32 = 100;
 
+/// The largest batch, whatever the plugin asks for: what is in memory at a time, and what one call may be
+/// wrong about.
+const MOST_DELIVER_ROWS: u32 = 1_000;
+
 /// How long a stopping host waits for batches that are under way. What is cut off is sent again.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -108,7 +112,7 @@ async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> 
     let lanes = context.spec.tuning.lanes;
     let limit = match context.exporter.manifest().limits.deliver_rows {
         0 => DELIVER_ROWS,
-        rows => rows,
+        rows => rows.min(MOST_DELIVER_ROWS),
     };
     let horizon = RETRY_AFTER_CAP_MS as i64 + CALLS.cap_ms as i64;
     let mut activity = context.activity.listen();

@@ -94,7 +94,7 @@ struct Writer<'c> {
     context: &'c Arc<Context>,
     appender: Appender,
     /// Files that were completed by this chunk.
-    full: Vec<Appender>,
+    full: Vec<FileEnd>,
     max_bytes: u64,
     max_rows: u64,
     /// Bytes of all staged files.
@@ -112,7 +112,7 @@ impl Writer<'_> {
                 && (self.appender.end.rows + (batch.rows.len() - done) as u64 > self.max_rows
                     || self.appender.end.bytes >= self.max_bytes)
             {
-                self.next_file()?;
+                self.next_file().await?;
             }
             let offset = self.appender.end.bytes;
             done += self.stage_from(&batch, done, offset).await?;
@@ -153,7 +153,7 @@ impl Writer<'_> {
                     let restage = header_due && staged.start == 0 && range.start > 0;
                     if restage || (!fits && self.appender.end.rows > 0) {
                         if !fits {
-                            self.next_file()?;
+                            self.next_file().await?;
                         }
                         return Ok(settled);
                     }
@@ -274,7 +274,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn next_file(&mut self) -> Result<(), Halt> {
+    async fn next_file(&mut self) -> Result<(), Halt> {
         let number = self.appender.end.number + 1;
         let limit = self.context.spec.limits.staged_files;
         if number > limit {
@@ -285,19 +285,20 @@ impl Writer<'_> {
             .into());
         }
         let next = self.context.store.append_to(FileEnd::empty(number))?;
-        self.full.push(std::mem::replace(&mut self.appender, next));
+        let full = std::mem::replace(&mut self.appender, next);
+        self.full.push(full.end);
+        // Synced and closed at once: a plugin says how long a file is, and so how many there are; the
+        // process has only so many to open, for all exports.
+        self.context.store.run(move |_| full.sync()).await?;
         Ok(())
     }
 
     /// Everything on disk, so that it may be committed.
     async fn finish(mut self) -> Result<ScanChunk, StoreError> {
-        let mut files = self.full;
-        files.push(self.appender);
-        self.chunk.files = files.iter().map(|file| file.end).collect();
-        self.context
-            .store
-            .run(move |_| files.iter().try_for_each(Appender::sync))
-            .await?;
+        let last = self.appender;
+        self.chunk.files = self.full;
+        self.chunk.files.push(last.end);
+        self.context.store.run(move |_| last.sync()).await?;
         Ok(self.chunk)
     }
 }

@@ -95,9 +95,15 @@ impl Street {
     /// Runs it until each hostile export is where it must be, while the good one does its work, and
     /// goes on with it. Everything that holds for all of them is checked.
     pub async fn live_through(cases: &[Case]) -> Result<Left> {
-        let left = Self::new(cases).await?.live().await?;
+        Self::new(cases).await?.endure().await
+    }
+
+    /// The same, once it is as it should be.
+    pub async fn endure(self) -> Result<Left> {
+        let cases = self.cases.clone();
+        let left = self.live().await?;
         left.within_bounds().await?;
-        for case in cases {
+        for case in &cases {
             left.is_contained(case)
                 .with_context(|| format!("{}\nit said:\n{}", case.name, cut(&left.said)))?;
         }

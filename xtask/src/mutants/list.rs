@@ -87,8 +87,8 @@ pub const MUTANTS: [Mutant; 22] = [
     Mutant {
         name: "skip-the-fsync",
         file: "host/src/export/scan.rs",
-        find: "files.iter().try_for_each(Appender::sync)",
-        replace: "{ drop(files); Ok(()) }",
+        find: "last.sync()",
+        replace: "{ drop(last); Ok(()) }",
         noticed_by: SIMULATION,
     },
     Mutant {
