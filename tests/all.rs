@@ -29,6 +29,8 @@ mod isolation;
 mod journey;
 #[path = "all/kill.rs"]
 mod kill;
+#[path = "all/metrics.rs"]
+mod metrics;
 #[path = "all/mistakes.rs"]
 mod mistakes;
 #[path = "all/operator.rs"]

@@ -1,6 +1,7 @@
 //! The real program as a process. Every wait has an end.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -55,6 +56,8 @@ pub struct Sluice {
     /// A limit on the size of the files that it writes, in the shell's blocks of 512 or 1024 bytes:
     /// what a full disk is to it.
     pub file_blocks: Option<u32>,
+    /// Variables of its environment. Tests run side by side, so that nobody listens where sluice usually does.
+    pub environment: Vec<(&'static str, String)>,
     calls: AtomicU32,
 }
 
@@ -80,6 +83,7 @@ impl Sluice {
             folder: folder.to_owned(),
             key: Some(key.to_owned()),
             file_blocks: None,
+            environment: vec![("SLUICE_ADMIN", "off".to_owned())],
             calls: AtomicU32::new(0),
         }
     }
@@ -105,9 +109,17 @@ impl Sluice {
             .stdout(File::create(&stdout)?)
             .stderr(File::create(&stderr)?)
             .kill_on_drop(true);
-        for name in ["SLUICE_CONFIG", "SLUICE_DATA", "SLUICE_LOG", "COLUMNS"] {
+        for name in [
+            "SLUICE_CONFIG",
+            "SLUICE_DATA",
+            "SLUICE_LOG",
+            "SLUICE_ADMIN",
+            "SLUICE_ADMIN_TOKEN",
+            "COLUMNS",
+        ] {
             command.env_remove(name);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         match &self.key {
             Some(key) => command.env(KEY_VARIABLE, key),
             None => command.env_remove(KEY_VARIABLE),
@@ -226,6 +238,23 @@ impl Running {
             }
         };
         self.until(what, look).await
+    }
+
+    /// Where its admin endpoint listens, once it says so.
+    pub async fn admin(&mut self) -> Result<SocketAddr> {
+        let mut address = None;
+        let (stdout, stderr) = (self.stdout.clone(), self.stderr.clone());
+        let said = || read(&stdout) + &read(&stderr);
+        let listens = until_true(|| {
+            let said = said();
+            let line = said.lines().find(|line| line.contains("admin endpoint:"));
+            address = line
+                .and_then(|line| line.rsplit_once("address="))
+                .and_then(|(_, address)| address.trim().parse().ok());
+            address.is_some()
+        });
+        self.until("the admin endpoint listens", listens).await?;
+        address.context("it listens nowhere")
     }
 
     /// SIGKILL, now; returns when the process is gone.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use futures_util::future::join_all;
 use indicatif::MultiProgress;
+use sluice::admin::Board;
 use sluice::deploy::{Demand, DeployError, deploy};
 use sluice::export::{Ended, Export, ExportError, Reason};
 use sluice::plugin::Engine;
@@ -14,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
 use super::exit::Exit;
-use super::{logs, progress, select, status};
+use super::{admin, logs, progress, select, status};
 
 #[derive(Clone, Copy)]
 enum Goal {
@@ -45,6 +47,9 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let chosen = |tenant: &str, id: &str| {
         wanted.is_empty() || wanted.contains(&(tenant.to_owned(), id.to_owned()))
     };
+    let board = Arc::new(Board::default());
+    let admin = admin::listen(&args.admin).await?;
+    let _serving = admin.map(|admin| admin.serve(board.clone()));
     let (engine, data) = (Engine::new(), args.place.data());
     let deployed = deploy(&engine, &config, &data, Demand::Run, |export| {
         chosen(&export.spec.tenant, &export.spec.id)
@@ -70,6 +75,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         eprintln!("error: the configuration has no exports");
         return Ok(Exit::Configuration);
     }
+    board.started(exports.iter().map(Export::observer).collect());
     let done = CancellationToken::new();
     let drawing = bars.map(|bars| {
         let meters = exports
@@ -84,6 +90,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             None
         }
     };
+    board.stopping();
     for export in &exports {
         export.request_stop();
     }

@@ -144,7 +144,10 @@ impl Session {
     pub async fn deliver(mut self, rows: &Rows) -> Result<Delivery, CallError> {
         let batch = rows.batch(self.columns);
         let wall = self.limits().wall;
-        let delivery = call!(self, "deliver", wall, call_deliver(batch))?;
+        let began = tokio::time::Instant::now();
+        let delivery = call!(self, "deliver", wall, call_deliver(batch));
+        self.store.data().grant.usage.delivered_in(began.elapsed());
+        let delivery = delivery?;
         let delivery = delivery.map_err(CallError::Problem)?;
         kept("deliver", contract::delivery(&delivery, rows.len()))?;
         Ok(delivery)

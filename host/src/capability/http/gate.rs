@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Account, Asking, Credential, Policy, StagedFile};
 use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
+use crate::usage::Denied;
 use futures_util::StreamExt;
 use reqwest::multipart::{Form, Part as FormPart};
 
@@ -62,14 +63,15 @@ impl Gate {
             .policy
             .judge(&request, asking.staged)
             .map_err(|denial| {
-                asking.usage.denied();
+                asking.usage.denied(denial.kind());
                 tracing::warn!(reason = %denial, "request of a plugin denied");
                 Failure::Denied(denial.to_string())
             })?;
         let headers = &request.headers;
         let header_bytes = headers.iter().map(|(name, value)| name.len() + value.len());
         if header_bytes.sum::<usize>() > asking.header_bytes {
-            asking.usage.denied();
+            asking.usage.denied(Denied::Header);
+            asking.usage.limit("header_bytes");
             let limit = asking.header_bytes;
             return Err(Failure::Denied(format!(
                 "its headers are larger than limit `header_bytes` = {limit}"
@@ -78,8 +80,10 @@ impl Gate {
         let Ok(_permit) = self.account.quota.acquire().await else {
             return Err(Failure::Other("the host is stopping".to_owned()));
         };
-        let method = reqwest::Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| Failure::Denied("not a method".to_owned()))?;
+        let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|_| {
+            asking.usage.denied(Denied::Other);
+            Failure::Denied("not a method".to_owned())
+        })?;
         let bytes = body_bytes(&request.body, asking.staged);
         let mut builder = self.client.request(method, url);
         for (name, value) in &request.headers {
@@ -137,6 +141,7 @@ async fn receive(
         let bytes = bytes.map_err(|error| failure(&error))?;
         asking.usage.received(bytes.len() as u64);
         if body.len() + bytes.len() > asking.answer_bytes {
+            asking.usage.limit("answer_mib");
             let limit = asking.answer_bytes >> 20;
             let reason =
                 format!("the answer ({status}) is larger than limit `answer_mib` = {limit}");
