@@ -33,6 +33,8 @@ mod journey;
 mod kill;
 #[path = "all/loading.rs"]
 mod loading;
+#[path = "all/metrics.rs"]
+mod metrics;
 #[path = "all/mistakes.rs"]
 mod mistakes;
 #[path = "all/operator.rs"]

@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+pub mod admin;
 mod blocking;
 pub mod capability;
 pub mod config;

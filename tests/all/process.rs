@@ -1,6 +1,7 @@
 //! The real program as a process. Every wait has an end.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -57,6 +58,8 @@ pub struct Sluice {
     pub file_blocks: Option<u32>,
     /// How many files it may have open at a time.
     pub open_files: Option<u32>,
+    /// Variables of its environment. Tests run side by side, so that nobody listens where sluice usually does.
+    pub environment: Vec<(&'static str, String)>,
     calls: AtomicU32,
 }
 
@@ -83,6 +86,7 @@ impl Sluice {
             key: Some(key.to_owned()),
             file_blocks: None,
             open_files: None,
+            environment: vec![("SLUICE_ADMIN", "off".to_owned())],
             calls: AtomicU32::new(0),
         }
     }
@@ -113,9 +117,17 @@ impl Sluice {
             .stdout(File::create(&stdout)?)
             .stderr(File::create(&stderr)?)
             .kill_on_drop(true);
-        for name in ["SLUICE_CONFIG", "SLUICE_DATA", "SLUICE_LOG", "COLUMNS"] {
+        for name in [
+            "SLUICE_CONFIG",
+            "SLUICE_DATA",
+            "SLUICE_LOG",
+            "SLUICE_ADMIN",
+            "SLUICE_ADMIN_TOKEN",
+            "COLUMNS",
+        ] {
             command.env_remove(name);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         match &self.key {
             Some(key) => command.env(KEY_VARIABLE, key),
             None => command.env_remove(KEY_VARIABLE),
@@ -240,6 +252,23 @@ impl Running {
     pub async fn until_said(&mut self, text: &str) -> Result<()> {
         let said = self.stderr.clone();
         self.until_true(text, || read(&said).contains(text)).await
+    }
+
+    /// Where its admin endpoint listens, once it says so.
+    pub async fn admin(&mut self) -> Result<SocketAddr> {
+        let mut address = None;
+        let (stdout, stderr) = (self.stdout.clone(), self.stderr.clone());
+        let said = || read(&stdout) + &read(&stderr);
+        let listens = until_true(|| {
+            let said = said();
+            let line = said.lines().find(|line| line.contains("admin endpoint:"));
+            address = line
+                .and_then(|line| line.rsplit_once("address="))
+                .and_then(|(_, address)| address.trim().parse().ok());
+            address.is_some()
+        });
+        self.until("the admin endpoint listens", listens).await?;
+        address.context("it listens nowhere")
     }
 
     /// SIGKILL, now; returns when the process is gone.

@@ -46,10 +46,10 @@ impl LogSink {
         }))
     }
 
-    /// Writes one line, if the allowance is not used up; answers whether it did.
-    pub(crate) fn write(&self, level: Level, message: &str) -> bool {
+    /// Writes one line, if the allowance is not used up; else answers with the limit that it is over.
+    pub(crate) fn write(&self, level: Level, message: &str) -> Result<(), &'static str> {
         let message = tidy::line(message, LINE_BYTES);
-        if !self.0.allows(message.len()) {
+        if let Err(limit) = self.0.allows(message.len()) {
             if self.0.warnings.check().is_ok() {
                 let Inner {
                     origin,
@@ -64,7 +64,7 @@ impl LogSink {
                     bytes_per_second >> 10
                 );
             }
-            return false;
+            return Err(limit);
         }
         let export = &self.0.origin;
         match level {
@@ -73,14 +73,18 @@ impl LogSink {
             Level::Warn => tracing::warn!(target: "plugin", %export, "{message}"),
             Level::Error => tracing::error!(target: "plugin", %export, "{message}"),
         }
-        true
+        Ok(())
     }
 }
 
 impl Inner {
-    fn allows(&self, bytes: usize) -> bool {
+    fn allows(&self, bytes: usize) -> Result<(), &'static str> {
         let bytes = NonZeroU32::new(bytes as u32).unwrap_or(NonZeroU32::MIN);
-        self.lines.check().is_ok() && matches!(self.bytes.check_n(bytes), Ok(Ok(())))
+        self.lines.check().map_err(|_| "log_lines_per_second")?;
+        match self.bytes.check_n(bytes) {
+            Ok(Ok(())) => Ok(()),
+            _ => Err("log_kib_per_second"),
+        }
     }
 }
 
@@ -98,9 +102,15 @@ mod tests {
             },
         );
         let clone = few.clone();
-        let written = (0..1_000).filter(|n| match n % 2 {
-            0 => few.write(Level::Info, "a line"),
-            _ => clone.write(Level::Info, "a line"),
+        let written = (0..1_000).filter(|n| {
+            let sink = if n % 2 == 0 { &few } else { &clone };
+            match sink.write(Level::Info, "a line") {
+                Ok(()) => true,
+                Err(limit) => {
+                    assert_eq!(limit, "log_lines_per_second");
+                    false
+                }
+            }
         });
         // Three at once; what a second brings anew is a few more on a slow machine, and no flood.
         assert!((3..100).contains(&written.count()));
@@ -113,7 +123,9 @@ mod tests {
             },
         );
         let long = "x".repeat(LINE_BYTES * 2);
-        assert!(short.write(Level::Info, &long) && short.write(Level::Info, &long));
-        assert!(!short.write(Level::Info, &long));
+        assert_eq!(short.write(Level::Info, &long), Ok(()));
+        assert_eq!(short.write(Level::Info, &long), Ok(()));
+        let third = short.write(Level::Info, &long);
+        assert_eq!(third, Err("log_kib_per_second"));
     }
 }

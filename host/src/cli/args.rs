@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use sluice::admin::Place;
 use sluice::store::QuarantineFilter;
 
 use super::exit::EXIT_CODES;
@@ -125,6 +126,8 @@ pub struct RunArgs {
     /// End when every export is live and its sources have nothing more.
     #[arg(long)]
     pub until_idle: bool,
+    #[command(flatten)]
+    pub admin: AdminArgs,
     /// Log lines as JSON.
     #[arg(long)]
     pub log_json: bool,
@@ -139,9 +142,25 @@ pub struct RunArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct AdminArgs {
+    /// Where to serve metrics and health: an address with its port (0 for any), or `off`. Another
+    /// address than a loopback one needs a token [default: 127.0.0.1:7584, and nowhere if that is
+    /// taken].
+    #[arg(long, value_name = "ADDR", env = "SLUICE_ADMIN")]
+    pub admin: Option<Place>,
+    /// A file with the token that whoever asks for metrics must have. It can also be handed over
+    /// as SLUICE_ADMIN_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     #[command(flatten)]
     pub place: Where,
+    /// Show what was used instead: processor time, requests, bytes, memory.
+    #[arg(long)]
+    pub usage: bool,
     /// For programs.
     #[arg(long)]
     pub json: bool,

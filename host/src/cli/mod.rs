@@ -1,5 +1,6 @@
 //! The command line: what was typed, turned into calls of the library and into text for people.
 
+mod admin;
 pub mod args;
 mod check;
 mod control;
@@ -17,6 +18,7 @@ mod select;
 mod source;
 mod status;
 mod stores;
+mod usage;
 
 pub use exit::Exit;
 

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use indicatif::MultiProgress;
+use sluice::admin::Board;
 use sluice::config::{Config, ExportConfig};
 use sluice::deploy::{Demand, deploy_tenant};
 use sluice::export::{Ended, Export, ExportError, Reason};
@@ -17,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
 use super::exit::Exit;
-use super::{engine, logs, progress, select, status};
+use super::{admin, engine, logs, progress, select, status};
 
 #[derive(Clone, Copy)]
 enum Goal {
@@ -48,8 +50,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let chosen = |tenant: &str, id: &str| {
         wanted.is_empty() || wanted.contains(&(tenant.to_owned(), id.to_owned()))
     };
+    let board = Arc::new(Board::default());
+    let admin = admin::listen(&args.admin).await?;
+    let _serving = admin.map(|admin| admin.serve(board.clone()));
     let done = CancellationToken::new();
-    let mut started = Started::new(bars, done.clone());
+    let mut started = Started::new(bars, board.clone(), done.clone());
     let mut signals = Signals::listen()?;
     let stopped = tokio::select! {
         () = start_all(&args, &config, &chosen, &mut started) => None,
@@ -63,6 +68,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         return Ok(started.wrong);
     }
     let (wrong, exports) = (started.wrong, started.exports);
+    board.started();
     let signalled = |signal| {
         tracing::info!(signal, "stopping: batches under way are finished");
         None
@@ -74,6 +80,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             signal = signals.next() => signalled(signal),
         },
     };
+    board.stopping();
     for export in &exports {
         export.request_stop();
     }
@@ -116,16 +123,18 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
 struct Started {
     exports: Vec<Export>,
     wrong: Exit,
+    board: Arc<Board>,
     bars: Option<MultiProgress>,
     drawing: Vec<JoinHandle<()>>,
     done: CancellationToken,
 }
 
 impl Started {
-    fn new(bars: Option<MultiProgress>, done: CancellationToken) -> Self {
+    fn new(bars: Option<MultiProgress>, board: Arc<Board>, done: CancellationToken) -> Self {
         Self {
             exports: vec![],
             wrong: Exit::Fine,
+            board,
             bars,
             drawing: vec![],
             done,
@@ -138,6 +147,7 @@ impl Started {
             let draw = progress::draw(bars.clone(), line, self.done.clone());
             self.drawing.push(tokio::spawn(draw));
         }
+        self.board.add(export.observer());
         self.exports.push(export);
     }
 
@@ -158,23 +168,35 @@ async fn start_all(
     started: &mut Started,
 ) {
     let (engine, data) = (engine::keeping(&args.place), args.place.data());
-    if !config.left_out.is_empty() {
+    for tenant in &config.left_out {
+        started.board.leave_out(tenant);
         started.wrong(Exit::Configuration);
     }
     let wanted = |export: &ExportConfig| chosen(&export.spec.tenant, &export.spec.id);
     let mut ready: FuturesUnordered<_> = config
         .tenants
         .iter()
-        .map(|tenant| deploy_tenant(&engine, tenant, &data, Demand::Run, &wanted))
+        .map(async |tenant| {
+            let deployment = deploy_tenant(&engine, tenant, &data, Demand::Run, &wanted);
+            (tenant, deployment.await)
+        })
         .collect();
-    while let Some(deployment) = ready.next().await {
+    while let Some((tenant, deployment)) = ready.next().await {
         started.wrong(select::show_wrong(&deployment));
+        for export in tenant.exports.iter().filter(|export| wanted(export)) {
+            let name = export.spec.name();
+            let ready = &deployment.deployed;
+            if ready.iter().all(|deployed| deployed.spec.name() != name) {
+                started.board.leave_out(&name);
+            }
+        }
         for deployed in deployment.deployed {
             let name = deployed.spec.name();
             match deployed.start() {
                 Ok(export) => started.add(export),
                 Err(error) => {
                     eprintln!("error: export {name} cannot be started: {error}");
+                    started.board.leave_out(&name);
                     started.wrong(Exit::Unforeseen);
                 }
             }

@@ -6,16 +6,17 @@ use sluice::config::ExportConfig;
 use sluice::deploy::directory;
 use sluice::export::State;
 use sluice::store::{ExportReceipt, PhaseCounts, Store, StoreError};
+use sluice::usage::UsageReport;
 
 use super::args::{StatusArgs, Where};
 use super::exit::Exit;
 use super::stores::{grouped, time};
-use super::{logs, select};
+use super::{logs, select, usage};
 
 /// One export, for programs.
 #[derive(Serialize)]
 pub struct Report {
-    export: String,
+    pub export: String,
     label: String,
     audience: String,
     /// `not-started` if there is no store yet.
@@ -34,6 +35,8 @@ pub struct Report {
     /// When what stands in the way is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_try: Option<String>,
+    /// What was used, under each version of the plugin.
+    pub usage: Vec<UsageReport>,
 }
 
 #[derive(Serialize)]
@@ -56,6 +59,8 @@ pub fn status(args: &StatusArgs) -> anyhow::Result<Exit> {
     let reports = reports(&args.place, &exports)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&reports)?);
+    } else if args.usage {
+        usage::print(&reports);
     } else {
         print(&reports);
     }
@@ -81,12 +86,18 @@ fn report(place: &Where, export: &ExportConfig) -> Result<Report, StoreError> {
         lag_seconds: 0,
         last_error: None,
         next_try: None,
+        usage: vec![],
     };
     if !Store::exists(&directory) {
         return Ok(report);
     }
     let store = Store::open_read_only(&directory)?;
     let ledger = store.ledger()?;
+    let used = store.usage()?;
+    report.usage = used
+        .iter()
+        .map(|row| UsageReport::new(&row.plugin, &row.version, &row.used))
+        .collect();
     report.receipt = store.receipt()?;
     report.log_bytes = ledger.log_bytes;
     let now = jiff::Timestamp::now().as_millisecond();

@@ -19,6 +19,7 @@ use crate::plugin::CallError;
 use crate::plugin::types::Problem;
 use crate::source::Projection;
 use crate::store::{Imported, ScanChunk, Store, StoreError, Together};
+use crate::usage::Usage;
 
 /// Rows in a row that a plugin may fail on before it is the plugin that is at fault.
 const POISON_IN_A_ROW: u32 = 20;
@@ -35,6 +36,8 @@ pub(super) struct Context {
     pub store: Store,
     pub clock: Clock,
     pub meters: Arc<Meters>,
+    /// What the work is counted into.
+    pub usage: Arc<Usage>,
     pub stop: CancellationToken,
     /// Whether a command of an operator waits.
     pub commands: watch::Sender<bool>,
@@ -163,14 +166,23 @@ impl Context {
     pub async fn commit(self: &Arc<Self>, commit: Commit, state: State) -> Result<(), StoreError> {
         let context = self.clone();
         let now = self.now_ms();
+        // What was used goes along: it is one more line in a transaction that happens anyway.
+        self.usage.fall_due(now);
         self.store
-            .run(move |store| match commit {
-                Commit::Nothing => store.record(&state, now),
-                Commit::Scan(chunk) => store.commit_scan(&chunk, &state, context.by(), now),
-                Commit::Sealed => store.finish_scan(&state, now),
-                Commit::Submitted { file, token } => store.submitted(file, &token, &state, now),
-                Commit::Imported(job) => store.imported(&job, &state, context.by(), now),
-                Commit::Command(id) => store.obeyed(id, &state, now),
+            .run(move |store| {
+                match commit {
+                    Commit::Nothing => return store.record(&state, now),
+                    Commit::Command(id) => return store.obeyed(id, &state, now),
+                    Commit::Submitted { file, token } => {
+                        return store.submitted(file, &token, &state, now);
+                    }
+                    Commit::Scan(chunk) => store.commit_scan(&chunk, &state, context.by(), now)?,
+                    Commit::Sealed => store.finish_scan(&state, now)?,
+                    Commit::Imported(job) => store.imported(&job, &state, context.by(), now)?,
+                }
+                // These have changed what lies on the disk.
+                context.usage.staged(store.staged_bytes()?, now);
+                Ok(())
             })
             .await
     }

@@ -20,6 +20,8 @@ pub(super) trait Exporter: Send + Sync + 'static {
     fn manifest(&self) -> &Manifest;
     /// The SHA-256 of the component.
     fn component(&self) -> &str;
+    /// What calls are counted into.
+    fn usage(&self) -> &Arc<Usage>;
     /// Proves endpoint and credential.
     fn check(&self) -> Answer<'_, ()>;
     /// Turns rows into bytes of the staged file.
@@ -66,6 +68,22 @@ impl Sandboxed {
         };
         self.plugin.open(&self.settings, grant, self.limits).await
     }
+
+    /// One call in a session of its own. A limit that ends it is counted.
+    async fn call<R, C: Future<Output = Result<R, CallError>>>(
+        &self,
+        staged: Option<StagedFile>,
+        call: impl FnOnce(Session) -> C,
+    ) -> Result<R, CallError> {
+        let answer = match self.session(staged).await {
+            Ok(session) => call(session).await,
+            Err(error) => Err(error),
+        };
+        if let Err(CallError::Limit(reached)) = &answer {
+            self.usage.limit(reached.limit);
+        }
+        answer
+    }
 }
 
 impl Exporter for Sandboxed {
@@ -77,23 +95,27 @@ impl Exporter for Sandboxed {
         &self.plugin.inspection.sha256
     }
 
+    fn usage(&self) -> &Arc<Usage> {
+        &self.usage
+    }
+
     fn check(&self) -> Answer<'_, ()> {
-        Box::pin(async { self.session(None).await?.check().await })
+        Box::pin(self.call(None, Session::check))
     }
 
     fn stage<'a>(&'a self, rows: &'a Rows, offset: u64) -> Answer<'a, Staged> {
-        Box::pin(async move { self.session(None).await?.stage(rows, offset).await })
+        Box::pin(self.call(None, move |session| session.stage(rows, offset)))
     }
 
     fn submit<'a>(&'a self, staged: StagedFile, file: &'a File) -> Answer<'a, String> {
-        Box::pin(async move { self.session(Some(staged)).await?.submit(file).await })
+        Box::pin(self.call(Some(staged), move |session| session.submit(file)))
     }
 
     fn poll<'a>(&'a self, token: &'a str) -> Answer<'a, ImportStatus> {
-        Box::pin(async move { self.session(None).await?.poll(token).await })
+        Box::pin(self.call(None, move |session| session.poll(token)))
     }
 
     fn deliver<'a>(&'a self, rows: &'a Rows) -> Answer<'a, Delivery> {
-        Box::pin(async move { self.session(None).await?.deliver(rows).await })
+        Box::pin(self.call(None, move |session| session.deliver(rows)))
     }
 }

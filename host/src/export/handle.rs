@@ -16,6 +16,7 @@ use super::exporter::{Exporter, Sandboxed};
 use super::ingest;
 use super::machine::{Reason, State};
 use super::meters::Meters;
+use super::observe::Observer;
 use super::run::drive;
 use super::spec::ExportSpec;
 use crate::capability::Http;
@@ -24,6 +25,8 @@ use crate::plugin::Plugin;
 use crate::plugin::flat::Kind;
 use crate::source::Unreadable;
 use crate::store::{Incoming, LOOK_OUTSIDE, Ledger, Store, StoreError};
+use crate::usage::KEEP_EVERY;
+use crate::usage::cpu::on_behalf;
 
 /// Why an export does not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +155,7 @@ impl Export {
             name: spec.name(),
             projection: Arc::new(spec.projection()),
             together: spec.together(),
+            usage: exporter.usage().clone(),
             exporter,
             account,
             store,
@@ -166,21 +170,22 @@ impl Export {
         });
         let ingest = changes.map(|from| {
             let work = context.clone();
-            tokio::spawn(async move {
+            tokio::spawn(on_behalf(&context.usage, async move {
                 let result = ingest::ingest(work.clone(), from).await;
                 tell(&work, &result);
                 result
-            })
+            }))
         });
-        tokio::spawn(look_outside(context.clone()));
+        tokio::spawn(on_behalf(&context.usage, look_outside(context.clone())));
         let (ending, ended) = watch::channel(false);
         let work = context.clone();
-        let driver = tokio::spawn(async move {
+        let driver = on_behalf(&context.usage, async move {
             let result = drive(work.clone()).await;
             tell(&work, &result);
             ending.send_replace(true);
             result
         });
+        let driver = tokio::spawn(driver);
         Self {
             context,
             driver,
@@ -202,6 +207,21 @@ impl Export {
     /// What it is doing right now.
     pub fn meters(&self) -> Arc<Meters> {
         self.context.meters.clone()
+    }
+
+    /// What may be seen of it from outside, for as long as anybody likes.
+    pub fn observer(&self) -> Observer {
+        let (plugin, plugin_version) = self.context.by();
+        Observer {
+            tenant: self.context.spec.tenant.clone(),
+            id: self.context.spec.id.clone(),
+            plugin: plugin.to_owned(),
+            plugin_version: plugin_version.to_owned(),
+            usage: self.context.usage.clone(),
+            meters: self.context.meters.clone(),
+            directory: self.context.store.directory().to_owned(),
+            ended: self.ended.clone(),
+        }
     }
 
     /// Its counts.
@@ -240,13 +260,11 @@ impl Export {
                 export: context.name.clone(),
             });
         }
-        self.context
-            .store
-            .run(move |store| {
-                let now = context.now_ms();
-                store.append(&incoming, &context.together, None, context.by(), now)
-            })
-            .await?;
+        let appended = self.context.store.run(move |store| {
+            let now = context.now_ms();
+            store.append(&incoming, &context.together, None, context.by(), now)
+        });
+        on_behalf(&self.context.usage, appended).await?;
         self.context.bump();
         Ok(Receipt { members })
     }
@@ -359,7 +377,12 @@ impl Export {
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             }
         }
-        Ended::Stopped
+        // Nothing is counted any more.
+        self.context.usage.fall_due(self.context.now_ms());
+        match self.context.store.run(Store::keep_usage).await {
+            Ok(()) => Ended::Stopped,
+            Err(error) => Ended::Failed(error),
+        }
     }
 
     /// Stops it and waits until it has ended.
@@ -369,10 +392,16 @@ impl Export {
     }
 }
 
-/// Notices what another process has written: commands, and rows to be sent again.
+/// Notices what another process has written: commands, and rows to be sent again. Now and then it
+/// sees to it that what was used is kept.
 async fn look_outside(context: Arc<Context>) {
     let mut version = None;
-    loop {
+    let every = (KEEP_EVERY.as_millis() / LOOK_OUTSIDE.as_millis()) as usize;
+    for look in 0.. {
+        if look % every == 0 && context.usage.fall_due(context.now_ms()) {
+            // A store that fails is noticed by whoever works with it.
+            let _ = context.store.run(Store::keep_usage).await;
+        }
         let looked = context.store.run(|store| {
             let version = store.outside_version()?;
             Ok((version, !store.commands()?.is_empty()))

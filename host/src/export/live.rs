@@ -17,6 +17,7 @@ use crate::plugin::CallError;
 use crate::plugin::flat::Rows;
 use crate::plugin::types::Delivery;
 use crate::store::{Outcome, Pending, Store, StoreError};
+use crate::usage::cpu::on_behalf;
 
 /// Rows of a `deliver` call if the plugin leaves it to the host.
 const DELIVER_ROWS: u32 = 100;
@@ -41,7 +42,8 @@ pub(super) async fn deliver(context: &Arc<Context>, until: Option<i64>) -> Resul
     let halt = context.stop.child_token();
     let mut lanes = JoinSet::new();
     for lane in 0..context.spec.tuning.lanes {
-        lanes.spawn(run_lane(context.clone(), lane, halt.clone()));
+        let work = run_lane(context.clone(), lane, halt.clone());
+        lanes.spawn(on_behalf(&context.usage, work));
     }
     let mut refused = context.account.refused();
     let ended = tokio::select! {

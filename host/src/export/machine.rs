@@ -95,7 +95,50 @@ impl std::fmt::Display for Reason {
     }
 }
 
+impl Reason {
+    /// The names of all kinds.
+    pub const WHYS: [&str; 10] = [
+        "unauthorized",
+        "invalid-settings",
+        "import-failed",
+        "import-timeout",
+        "fatal",
+        "plugin-fails",
+        "source",
+        "paused",
+        "staged",
+        "limit",
+    ];
+
+    /// The kind's name, without what was said.
+    pub fn why(&self) -> &'static str {
+        match self {
+            Self::Unauthorized(_) => "unauthorized",
+            Self::InvalidSettings(_) => "invalid-settings",
+            Self::ImportFailed(_) => "import-failed",
+            Self::ImportTimeout(_) => "import-timeout",
+            Self::Fatal(_) => "fatal",
+            Self::PluginFails(_) => "plugin-fails",
+            Self::Source(_) => "source",
+            Self::Paused(_) => "paused",
+            Self::Staged(_) => "staged",
+            Self::Limit(_) => "limit",
+        }
+    }
+}
+
 impl State {
+    /// The names of all phases.
+    pub const PHASES: [&str; 7] = [
+        "scanning",
+        "sealing",
+        "submitting",
+        "importing",
+        "catching-up",
+        "live",
+        "parked",
+    ];
+
     /// The phase's name.
     pub fn phase(&self) -> &'static str {
         match self {

@@ -259,3 +259,26 @@ fn every_state_survives_the_way_to_disk() {
         );
     }
 }
+
+#[test]
+fn every_kind_of_reason_has_the_name_that_is_written_down() {
+    let all = [
+        Reason::Unauthorized,
+        Reason::InvalidSettings,
+        Reason::ImportFailed,
+        Reason::ImportTimeout,
+        Reason::Fatal,
+        Reason::PluginFails,
+        Reason::Source,
+        Reason::Paused,
+        Reason::Staged,
+        Reason::Limit,
+    ];
+    let names = all.map(|reason| {
+        let reason = reason(String::new());
+        let written = serde_json::to_value(&reason).unwrap();
+        assert_eq!(written["why"], reason.why());
+        reason.why()
+    });
+    assert_eq!(names, Reason::WHYS);
+}

@@ -15,6 +15,7 @@ mod isolate;
 mod live;
 mod machine;
 mod meters;
+mod observe;
 mod refused;
 mod retry;
 mod run;
@@ -24,6 +25,7 @@ mod spec;
 pub use handle::{Change, Ended, Export, ExportError, Receipt};
 pub use machine::{Reason, State};
 pub use meters::{Meters, Snapshot};
+pub use observe::{Observed, Observer};
 pub use spec::ExportSpec;
 
 #[cfg(test)]

@@ -14,7 +14,13 @@ use crate::store::{Command, Store, StoreError};
 /// # Errors
 /// The store's: then nothing more can be made durable, and the export must not go on.
 pub(super) async fn drive(context: Arc<Context>) -> Result<(), StoreError> {
-    let recorded = context.store.run(|store| store.recorded()).await?;
+    let metered = context.clone();
+    let recorded = context.store.run(move |store| {
+        let now = metered.now_ms();
+        store.meter(metered.by(), &metered.usage, now)?;
+        store.recorded()
+    });
+    let recorded = recorded.await?;
     let first = State::first(context.spec.members.is_some());
     let was_parked = matches!(recorded, Some(ref r) if matches!(r.state, State::Parked { .. }));
     let (mut state, mut effect) = resume(recorded.map_or(first, |recorded| recorded.state));

@@ -264,6 +264,7 @@ impl Writer<'_> {
         let limit = self.context.spec.limits.staged_bytes;
         self.staged_bytes += bytes;
         if self.staged_bytes > limit {
+            self.context.usage.limit("staged_mib");
             return Err(Reason::Limit(format!(
                 "`stage` ran into limit `staged_mib` = {}: its staged files would have {} bytes. Raise the \
                  limit if the audience is that large",
@@ -278,6 +279,7 @@ impl Writer<'_> {
         let number = self.appender.end.number + 1;
         let limit = self.context.spec.limits.staged_files;
         if number > limit {
+            self.context.usage.limit("staged_files");
             return Err(Reason::Limit(format!(
                 "`stage` ran into limit `staged_files` = {limit}: there is more. Raise the limit, or let a \
                  file be larger (`staged_file_max_bytes`, `staged_file_max_rows`)"

@@ -149,8 +149,10 @@ impl Session {
     pub async fn deliver(mut self, rows: &Rows) -> Result<Delivery, CallError> {
         let batch = rows.batch(self.columns);
         let wall = self.limits().wall;
-        let delivery = call!(self, "deliver", wall, call_deliver(batch))?;
-        let mut delivery = delivery.map_err(said)?;
+        let began = tokio::time::Instant::now();
+        let delivery = call!(self, "deliver", wall, call_deliver(batch));
+        self.store.data().grant.usage.delivered_in(began.elapsed());
+        let mut delivery = delivery?.map_err(said)?;
         kept("deliver", contract::delivery(&delivery, rows.len()))?;
         tidy::delivery(&mut delivery);
         Ok(delivery)

@@ -50,8 +50,8 @@ impl http::Host for Guarded {
 
 impl log::Host for Guarded {
     async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        if !self.grant.log.write(level, &message) {
-            self.grant.usage.line_dropped();
+        if let Err(limit) = self.grant.log.write(level, &message) {
+            self.grant.usage.line_dropped(limit);
         }
         Ok(())
     }

@@ -19,9 +19,10 @@ mod refused;
 mod scan;
 mod size;
 mod state;
+mod usage;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::blocking::blocking;
 
@@ -39,6 +40,7 @@ pub use receipt::{ExportReceipt, JobReceipt};
 pub use refused::FileLine;
 pub use scan::{FileEnd, Identity, RefusedRow, ScanChunk, StagedRow};
 pub use state::Recorded;
+pub use usage::PluginUsage;
 
 /// What can go wrong in a store.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +165,8 @@ struct Inner {
     directory: PathBuf,
     database: PathBuf,
     connection: Mutex<Connection>,
+    /// What was used and is not on disk; nothing where nobody works on the export.
+    meter: OnceLock<usage::Meter>,
     /// Held for as long as the store is open.
     _lock: Option<std::fs::File>,
 }
@@ -185,7 +189,7 @@ impl Store {
         blocking(move || work(&store)).await
     }
 
-    /// One transaction, on disk when this returns.
+    /// One transaction, on disk when this returns. What was used goes along if it is due.
     fn write<R>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<R>,
@@ -199,7 +203,12 @@ impl Store {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = work(&transaction)?;
+            let due = self.inner.meter.get().and_then(usage::Meter::due);
+            if let Some(due) = &due {
+                due.put(&transaction)?;
+            }
             transaction.commit()?;
+            due.into_iter().for_each(usage::Due::kept);
             Ok(result)
         };
         run().map_err(|source| self.database_error(source))

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::{Inner, Store, StoreError};
 
 /// The format of the database. Goes up with every change of the tables below.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// Marks a SQLite file as ours: "slce".
 const APPLICATION_ID: i64 = 0x736c_6365;
@@ -89,6 +89,13 @@ CREATE INDEX quarantine_of_member ON quarantine (member) WHERE member IS NOT NUL
 CREATE TABLE counts (
     phase TEXT NOT NULL, outcome TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (phase, outcome)
 ) WITHOUT ROWID;
+-- What was used under each version of a plugin: sums by name, and the peak of an instance's memory.
+CREATE TABLE usage (
+    plugin TEXT NOT NULL, plugin_version TEXT NOT NULL, what TEXT NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (plugin, plugin_version, what)
+) WITHOUT ROWID;
+-- Up to when the time that staged files lie on the disk is in it; one row.
+CREATE TABLE usage_until (one INTEGER PRIMARY KEY CHECK (one = 1), until_ms INTEGER NOT NULL);
 -- What the checksum is made of: for each outcome the sum of its rows' digests.
 CREATE TABLE sums (outcome TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
 ";
@@ -179,6 +186,7 @@ impl Store {
             directory: directory.to_owned(),
             database,
             connection: Mutex::new(connection),
+            meter: OnceLock::new(),
             _lock: lock,
         };
         Ok(Self {

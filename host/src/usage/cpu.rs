@@ -3,13 +3,30 @@
 //! Wall time would not do: a thread that computes is interrupted by others, and a call that waits is
 //! polled by whichever thread is free. So the thread's own CPU clock is read at each change of sides,
 //! which all happen on the thread that polls.
+//!
+//! A [`Stopwatch`] is one call's. What the host does for an export outside of calls is counted by
+//! [`on_behalf`] and [`Working`], less what a call within it has counted already.
 
+use std::cell::Cell;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use super::Usage;
+
+thread_local! {
+    /// What of this thread's time was put down to somebody, so that nobody else pays for it, too.
+    static COUNTED_NS: Cell<u64> = const { Cell::new(0) };
+}
+
+tokio::task_local! {
+    /// Who pays for what this task hands to other threads.
+    static PAYER: Arc<Usage>;
+}
 
 /// The time of one call, by sides.
 #[derive(Debug, Default)]
@@ -38,10 +55,11 @@ impl Stopwatch {
     }
 
     /// The side changes: what went by is put down to `side`.
-    fn switch(&self, side: &AtomicU64) {
+    fn switch(&self, side: &AtomicU64) -> u64 {
         let now = now_ns();
         let began = self.since_ns.swap(now, Ordering::Relaxed);
         side.fetch_add(now.saturating_sub(began), Ordering::Relaxed);
+        now
     }
 }
 
@@ -55,6 +73,70 @@ pub(crate) struct Guest<F> {
 pub(crate) struct Host<F> {
     watch: Arc<Stopwatch>,
     work: Pin<Box<F>>,
+}
+
+/// The host at work for an export, on this thread, until it is dropped.
+pub(crate) struct Working<'u> {
+    usage: &'u Usage,
+    since_ns: u64,
+    counted_ns: u64,
+    /// The clock is this thread's: so it must not be held while somebody else may go on.
+    _thread: PhantomData<*const ()>,
+}
+
+impl<'u> Working<'u> {
+    /// From now on.
+    pub fn begin(usage: &'u Usage) -> Self {
+        Self {
+            usage,
+            since_ns: now_ns(),
+            counted_ns: COUNTED_NS.get(),
+            _thread: PhantomData,
+        }
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        let spent = now_ns().saturating_sub(self.since_ns);
+        let others = COUNTED_NS.get().wrapping_sub(self.counted_ns);
+        COUNTED_NS.set(self.counted_ns.wrapping_add(spent));
+        let mine = Duration::from_nanos(spent.saturating_sub(others));
+        self.usage.cpu(Duration::ZERO, mine);
+    }
+}
+
+/// A task of an export: what its polls take is the host's for it, but for the calls within, which
+/// have a stopwatch of their own. What it hands to `blocking` is put down to the same export.
+pub(crate) fn on_behalf<F: Future>(
+    usage: &Arc<Usage>,
+    work: F,
+) -> impl Future<Output = F::Output> + use<F> {
+    let counted = OnBehalf {
+        usage: usage.clone(),
+        work: Box::pin(work),
+    };
+    PAYER.scope(usage.clone(), counted)
+}
+
+/// Who pays for the work of this task, if anybody does.
+pub(crate) fn payer() -> Option<Arc<Usage>> {
+    PAYER.try_with(Arc::clone).ok()
+}
+
+struct OnBehalf<F> {
+    usage: Arc<Usage>,
+    work: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for OnBehalf<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { usage, work } = &mut *self;
+        let _working = Working::begin(usage);
+        work.as_mut().poll(context)
+    }
 }
 
 /// Counts a call of the guest.
@@ -77,9 +159,11 @@ impl<F: Future> Future for Guest<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        self.watch.since_ns.store(now_ns(), Ordering::Relaxed);
+        let (began, counted) = (now_ns(), COUNTED_NS.get());
+        self.watch.since_ns.store(began, Ordering::Relaxed);
         let polled = self.call.as_mut().poll(context);
-        self.watch.switch(&self.watch.guest_ns);
+        let now = self.watch.switch(&self.watch.guest_ns);
+        COUNTED_NS.set(counted.wrapping_add(now.saturating_sub(began)));
         polled
     }
 }
@@ -105,6 +189,10 @@ pub(crate) fn now_ns() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
 
     /// Computes until the thread's clock has moved on by so much.
     fn burn(time: Duration) {
@@ -133,5 +221,26 @@ mod tests {
         // What was measured is what was burnt, and the overhead of asking; never the other's.
         assert!(watch.guest() >= mine * 2 && watch.guest() < mine * 2 + yours / 2);
         assert!(watch.host() >= yours && watch.host() < yours + mine);
+    }
+
+    #[tokio::test]
+    async fn work_around_a_call_is_the_hosts_and_the_call_is_not_counted_twice() {
+        let usage = Arc::<Usage>::default();
+        let (around, within, elsewhere) = (ms(20), ms(200), ms(20));
+        let watch = Arc::<Stopwatch>::default();
+        let inner = watch.clone();
+        let task = on_behalf(&usage, async move {
+            burn(around);
+            guest(&inner, async { burn(within) }).await;
+            crate::blocking::blocking(move || burn(elsewhere)).await;
+            tokio::task::yield_now().await;
+            burn(around);
+        });
+        task.await;
+        let host = Duration::from_nanos(usage.take().used.host_cpu_ns);
+        assert!(host >= around * 2 + elsewhere, "{host:?}");
+        assert!(host < within, "{host:?}");
+        assert!(watch.guest() >= within);
+        assert!(payer().is_none());
     }
 }

@@ -30,6 +30,8 @@ impl Sluice {
             .arg("--config")
             .arg(&self.config)
             .env("RETENTION_SCIENCE_API_KEY", KEY)
+            // Whatever else runs on this machine may have the usual port.
+            .env("SLUICE_ADMIN", "off")
             .kill_on_drop(true);
         sluice
     }

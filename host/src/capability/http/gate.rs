@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Account, Asking, Credential, Egress, Policy, Refused, StagedFile};
 use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
+use crate::usage::Denied;
 use futures_util::StreamExt;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::multipart::{Form, Part as FormPart};
@@ -69,24 +70,29 @@ impl Gate {
         let url = self
             .policy
             .judge(&request, asking.staged)
-            .map_err(|denial| Failure::Denied(self.deny(&denial.to_string(), asking)))?;
+            .map_err(|denial| {
+                Failure::Denied(self.deny(denial.kind(), &denial.to_string(), asking))
+            })?;
         self.egress
             .judge_literal(&url)
             .map_err(|refused| self.not_reached(&refused, asking))?;
         let pairs = request.headers.iter().chain(&request.query);
         let pairs = pairs.map(|(name, value)| name.len() + value.len());
         if request.path.len() + pairs.sum::<usize>() > asking.header_bytes {
+            asking.usage.limit("header_bytes");
             let limit = asking.header_bytes;
             let reason = format!(
                 "its path, query and headers are larger than limit `header_bytes` = {limit}"
             );
-            return Err(Failure::Denied(self.deny(&reason, asking)));
+            return Err(Failure::Denied(self.deny(Denied::Header, &reason, asking)));
         }
         let Ok(_permit) = self.account.quota.acquire().await else {
             return Err(Failure::Other("the host is stopping".to_owned()));
         };
-        let method = reqwest::Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| Failure::Denied("not a method".to_owned()))?;
+        let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|_| {
+            asking.usage.denied(Denied::Other);
+            Failure::Denied("not a method".to_owned())
+        })?;
         let bytes = body_bytes(&request.body, asking.staged);
         let mut builder = self.client.request(method, url);
         for (name, value) in &request.headers {
@@ -116,8 +122,8 @@ impl Gate {
     }
 
     /// Counts a denial, and tells the operator unless many were told of; answers the reason.
-    fn deny(&self, reason: &str, asking: &Asking<'_>) -> String {
-        asking.usage.denied();
+    fn deny(&self, why: Denied, reason: &str, asking: &Asking<'_>) -> String {
+        asking.usage.denied(why);
         if self.denials.check().is_ok() {
             tracing::warn!(reason, "request of a plugin denied");
         }
@@ -127,7 +133,7 @@ impl Gate {
     /// No connection, for the class of the address. A name may lead elsewhere the next time, so it is
     /// nothing that the plugin must give up on.
     fn not_reached(&self, refused: &Refused, asking: &Asking<'_>) -> Failure {
-        Failure::Unreachable(self.deny(&refused.to_string(), asking))
+        Failure::Unreachable(self.deny(Denied::Address, &refused.to_string(), asking))
     }
 }
 
@@ -162,6 +168,7 @@ async fn receive(
         let bytes = bytes.map_err(|error| failure(&error))?;
         asking.usage.received(bytes.len() as u64);
         if body.len() + bytes.len() > asking.answer_bytes {
+            asking.usage.limit("answer_mib");
             let limit = asking.answer_bytes >> 20;
             let reason =
                 format!("the answer ({status}) is larger than limit `answer_mib` = {limit}");

@@ -59,6 +59,11 @@ fn gate(endpoint: &str, egress: Egress) -> Gate {
 }
 
 /// Sends an empty request; answers what came of it, and what was counted.
+/// How many requests were denied.
+fn denied(used: &crate::usage::Used) -> u64 {
+    used.denied().map(|(_, n)| n).sum()
+}
+
 async fn post(gate: &Gate) -> (Result<Response, Failure>, crate::usage::Used) {
     let usage = Usage::default();
     let asking = Asking {
@@ -77,7 +82,7 @@ async fn post(gate: &Gate) -> (Result<Response, Failure>, crate::usage::Used) {
         extra: vec![],
     };
     let answer = gate.send(request, &asking).await;
-    (answer, usage.take())
+    (answer, usage.take().used)
 }
 
 /// A server that answers each connection with this, and closes it if `close`; it hands out what was
@@ -138,7 +143,7 @@ async fn a_name_that_changes_its_mind_gains_nothing() {
     let gate = gate(&format!("http://rebinding.test:{port}"), egress);
     let (answer, used) = post(&gate).await;
     assert_eq!(answer.unwrap().status, 200);
-    assert_eq!((used.requests, used.denied), (1, 0));
+    assert_eq!((used.requests, denied(&used)), (1, 0));
     for class in ["a loopback address", "a cloud metadata address"] {
         let (answer, used) = post(&gate).await;
         let Err(Failure::Unreachable(reason)) = answer else {
@@ -148,7 +153,7 @@ async fn a_name_that_changes_its_mind_gains_nothing() {
             reason.starts_with(&format!("`rebinding.test` leads to {class}")),
             "{reason}"
         );
-        assert_eq!(used.denied, 1);
+        assert_eq!(denied(&used), 1);
     }
     // What is refused among others is left out.
     assert_eq!(post(&gate).await.0.unwrap().status, 200);
@@ -175,7 +180,7 @@ async fn an_address_in_the_place_of_a_name_is_judged_too() {
             panic!("{host}: {answer:?}");
         };
         assert!(reason.contains("leads to a loopback address"), "{reason}");
-        assert_eq!(used.denied, 1);
+        assert_eq!(denied(&used), 1);
     }
     assert!(asked.try_recv().is_err());
 }

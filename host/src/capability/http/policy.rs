@@ -11,6 +11,7 @@ use url::Url;
 use super::address::{Addresses, Class};
 use super::{StagedFile, egress};
 use crate::plugin::types::{Body, Content, Manifest, Request};
+use crate::usage::Denied;
 
 /// Where an authorization's requests go: scheme, host, port and the path that all begin with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,6 +175,19 @@ pub enum Denial {
     /// A part's name, file name or type would break out of its header.
     #[error("a part's name, file name or content type holds a character that none may hold")]
     BadPart,
+}
+
+impl Denial {
+    /// The kind of reason, under which it is counted.
+    pub(crate) fn kind(&self) -> Denied {
+        match self {
+            Self::Path => Denied::Path,
+            Self::Route { .. } => Denied::Route,
+            Self::HostHeader(_) | Self::BadHeader => Denied::Header,
+            Self::StagedFile => Denied::StagedFile,
+            Self::BadPart => Denied::Part,
+        }
+    }
 }
 
 /// Headers that are the host's: the credential, the connection, the body's framing.

@@ -16,6 +16,7 @@ use crate::plugin::types::{
     Throttle,
 };
 use crate::plugin::{CallError, Reached};
+use crate::usage::Usage;
 
 /// The columns of every batch, in order.
 pub(super) const COLUMNS: [&str; 6] = ["id", "n", "deed", "first", "last", "city"];
@@ -32,6 +33,8 @@ pub(super) struct Remote {
     pub again: u64,
     /// The key that it accepts.
     pub key: u64,
+    /// Calls that were begun.
+    pub calls: u64,
     jobs: Vec<Job>,
     /// Whose turn it is: jobs are worked on one after the other.
     next_job: usize,
@@ -49,6 +52,7 @@ pub(super) struct Scripted {
     /// The key that it sends.
     pub held: Arc<AtomicU64>,
     manifest: Manifest,
+    usage: Arc<Usage>,
 }
 
 /// What happens to a call.
@@ -68,6 +72,7 @@ impl Remote {
             trouble: 0,
             again: 0,
             key: 0,
+            calls: 0,
             jobs: vec![],
             next_job: 0,
         }
@@ -168,6 +173,7 @@ impl Scripted {
             remote,
             held,
             manifest,
+            usage: Arc::default(),
         }
     }
 
@@ -190,6 +196,8 @@ impl Scripted {
             let back = dice.pick(&[400, 400, 400, 400, 400, 400, 400, 90_000]);
             (dice.below(400), dice.below(back))
         };
+        self.usage.call();
+        self.remote().calls += 1;
         tokio::time::sleep(Duration::from_millis(there)).await;
         step().await;
         let turn = self.remote().turn(self.held.load(Ordering::Relaxed), call);
@@ -233,6 +241,10 @@ impl Exporter for Scripted {
 
     fn component(&self) -> &str {
         "0000"
+    }
+
+    fn usage(&self) -> &Arc<Usage> {
+        &self.usage
     }
 
     fn check(&self) -> Answer<'_, ()> {

@@ -62,6 +62,14 @@ impl Scenario {
             let counts = store.ledger().expect("the counts").counts;
             assert!(counts.add_up(), "{counts:?}");
             assert!(counts.live.received <= self.change_lines, "{counts:?}");
+            // A kill may take what was used last; nothing is ever counted twice.
+            let rows = store.usage().expect("what was used");
+            let kept: u64 = rows.iter().map(|row| row.used.calls).sum();
+            let begun = self.remote.lock().unwrap().calls;
+            assert!(kept <= begun, "{kept} of {begun} calls");
+            if steps.is_none() {
+                assert!(kept > 0, "nothing was kept of {begun} calls");
+            }
         }
     }
 
