@@ -149,9 +149,11 @@ async fn what_cannot_be_started_is_told_and_holds_up_nobody() -> Result<()> {
 #[tokio::test]
 async fn a_component_that_takes_too_much_to_compile_is_given_up() -> Result<()> {
     let world = World::new(1, 0).await?;
-    // One function that is long enough to take a compiler seconds.
-    let body = "local.get 0 local.get 0 i32.mul local.set 0 ".repeat(1_000_000);
-    let bomb = format!("(component (core module (func (param i32) {body})))");
+    // One function with so many branches that a compiler needs many seconds to assign its registers.
+    let branch = "local.get 0 if local.get 1 local.get 0 i32.add local.set 0 \
+                  else local.get 0 local.set 1 end\n";
+    let body = branch.repeat(300_000);
+    let bomb = format!("(component (core module (func (param i32) (local i32) {body})))");
     std::fs::write(world.path("plugin.wasm"), wat::parse_str(bomb)?)?;
     for (limit, says) in [
         ("compile_seconds = 1", "its limit `compile_seconds` = 1"),
