@@ -5,12 +5,16 @@
 mod golden_file;
 #[path = "all/process.rs"]
 mod process;
+#[path = "all/scrape.rs"]
+mod scrape;
 #[path = "all/wire.rs"]
 mod wire;
 #[path = "all/world.rs"]
 mod world;
 
 // The tests.
+#[path = "all/admin.rs"]
+mod admin;
 #[path = "all/chaos.rs"]
 mod chaos;
 #[path = "all/contract.rs"]

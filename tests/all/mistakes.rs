@@ -142,7 +142,11 @@ mistakes! {
     a_folder_that_is_not_there: ["check", "--config", "nowhere"], 3, Nowhere, |_| Ok(());
     an_unknown_export: ["preview", "everybody"], 3, Nowhere, |_| Ok(());
     an_unknown_export_to_run: ["run", "--export", "test/everybody"], 3, Nowhere, |_| Ok(());
-    two_goals: ["run", "--until-live", "--until-idle"], 2, Nowhere, |_| Ok(());
+    two_goals: ["run", "--until-live", "--until-idle"], 2, Nowhere, |world| {
+        // Clap's usage line would name what is set there.
+        world.sluice.environment.clear();
+        Ok(())
+    };
     an_unknown_command: ["chek"], 2, Nowhere, |_| Ok(());
 
     a_plugin_that_is_not_there: ["check"], 4, Line, |world| Ok(std::fs::remove_file(world.path("plugin.wasm"))?);

@@ -1,7 +1,7 @@
 //! Metrics and health for whoever watches the process: `/metrics`, `/healthz`, `/readyz`.
 //!
 //! The only room that listens. It reads and never writes, answers three questions and takes no body.
-//! `answer` decides what is asked and whether it may be (pure), `text` makes the metrics (pure),
+//! `answer` decides what is asked and whether it may be (pure), `text` makes the metrics out of `samples` (pure),
 //! `board` knows the exports, `server` keeps connections within bounds, `token` and `process` read
 //! the token's file and the process's own numbers.
 
@@ -9,6 +9,7 @@ mod answer;
 mod board;
 mod place;
 mod process;
+mod samples;
 mod server;
 mod text;
 mod token;

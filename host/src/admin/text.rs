@@ -6,12 +6,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet, prometheus_text};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::Registry;
 
 use super::process::Process;
+use super::samples::{Labels, Latencies, counter, gauge};
 use crate::export::{Observed, Observer, Reason, State};
 use crate::store::PhaseCounts;
 use crate::usage::Used;
@@ -34,8 +33,6 @@ pub(super) struct Seen {
     /// What its store says, if it could be read.
     pub observed: Option<Observed>,
 }
-
-type Labels = Vec<(&'static str, String)>;
 
 /// A metric's name, what it means, and how it is read from what was used.
 type OfUsed = (&'static str, &'static str, fn(&Used) -> f64);
@@ -328,84 +325,6 @@ fn seconds(ns: u64) -> f64 {
 
 fn number(is: bool) -> f64 {
     f64::from(u8::from(is))
-}
-
-fn counter(
-    registry: &mut Registry,
-    name: &str,
-    help: &str,
-    samples: impl IntoIterator<Item = (Labels, f64)>,
-) {
-    register(registry, name, help, MetricType::Counter, samples);
-}
-
-fn gauge(
-    registry: &mut Registry,
-    name: &str,
-    help: &str,
-    samples: impl IntoIterator<Item = (Labels, f64)>,
-) {
-    register(registry, name, help, MetricType::Gauge, samples);
-}
-
-fn register(
-    registry: &mut Registry,
-    name: &str,
-    help: &str,
-    kind: MetricType,
-    samples: impl IntoIterator<Item = (Labels, f64)>,
-) {
-    let samples = samples.into_iter().collect();
-    registry.register(name, help, Samples { kind, samples });
-}
-
-/// Values that were read elsewhere.
-#[derive(Debug)]
-struct Samples {
-    kind: MetricType,
-    samples: Vec<(Labels, f64)>,
-}
-
-impl EncodeMetric for Samples {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> std::fmt::Result {
-        for (labels, value) in &self.samples {
-            let mut encoder = encoder.encode_family(labels)?;
-            match self.kind {
-                MetricType::Counter => encoder.encode_counter::<NoLabelSet, _, f64>(value, None)?,
-                _ => encoder.encode_gauge(value)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn metric_type(&self) -> MetricType {
-        self.kind
-    }
-
-    fn is_empty(&self) -> bool {
-        self.samples.is_empty()
-    }
-}
-
-/// How long batches took, an export each.
-#[derive(Debug)]
-struct Latencies(Vec<(Labels, Histogram)>);
-
-impl EncodeMetric for Latencies {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> std::fmt::Result {
-        for (labels, latency) in &self.0 {
-            latency.encode(encoder.encode_family(labels)?)?;
-        }
-        Ok(())
-    }
-
-    fn metric_type(&self) -> MetricType {
-        MetricType::Histogram
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 #[cfg(test)]

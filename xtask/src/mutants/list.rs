@@ -25,7 +25,7 @@ pub enum Tests {
 
 const SIMULATION: Tests = Tests::Unit("export::simulation");
 
-pub const MUTANTS: [Mutant; 22] = [
+pub const MUTANTS: [Mutant; 23] = [
     // The last event wins.
     Mutant {
         name: "members-changes-side-by-side",
@@ -200,5 +200,13 @@ pub const MUTANTS: [Mutant; 22] = [
         find: "Store::log_bytes).await? < limit {",
         replace: "Store::log_bytes).await? < limit.max(u64::MAX) {",
         noticed_by: Tests::Program("operator::a_full_log"),
+    },
+    // Whoever pays, pays once.
+    Mutant {
+        name: "usage-counted-twice",
+        file: "host/src/store/mod.rs",
+        find: "due.into_iter().for_each(usage::Due::kept);",
+        replace: "drop(due);",
+        noticed_by: Tests::Unit("store::usage"),
     },
 ];
