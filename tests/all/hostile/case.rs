@@ -17,8 +17,8 @@ pub struct Case {
     pub changes: &'static [&'static str],
     /// The option `how`.
     pub how: &'static str,
-    /// Limits beside the usual ones: entries of a TOML table, each after a comma.
-    pub limits: &'static str,
+    /// Limits beside the usual ones, or in their place.
+    pub limits: &'static [(&'static str, u64)],
     /// How it ends.
     pub ends: Ends,
 }
@@ -50,7 +50,7 @@ pub const fn delivers(guest: &'static str, changes: &'static [&'static str], end
         members: &[],
         changes,
         how: "",
-        limits: "",
+        limits: &[],
         ends,
     }
 }
@@ -76,7 +76,7 @@ impl Case {
         Self { how, ..self }
     }
 
-    pub const fn limits(self, limits: &'static str) -> Self {
+    pub const fn limits(self, limits: &'static [(&'static str, u64)]) -> Self {
         Self { limits, ..self }
     }
 
@@ -86,16 +86,25 @@ impl Case {
 
     /// The tenant's file.
     pub fn config(&self, endpoint: &str) -> String {
+        let turned = |key| self.limits.iter().any(|(other, _)| *other == key);
+        let usual = LIMITS.iter().filter(|(key, _)| !turned(*key));
+        let limits = usual
+            .chain(self.limits)
+            .map(|(key, n)| format!("{key} = {n}"));
+        let limits: Vec<_> = limits.collect();
         let mut text = format!(
             "[authorizations.main]\nlabel = \"Main\"\nplugin = \"{}.wasm\"\n\
              endpoint = \"{endpoint}\"\nallow_http = true\n\
-             allow_addresses = [\"127.0.0.0/8\"]\nlimits = {{ {LIMITS}{} }}\n\
+             allow_addresses = [\"127.0.0.0/8\"]\nlimits = {{ {} }}\n\
              secrets = {{ api-key = {{ env = \"{KEY_VARIABLE}\" }} }}\n\n\
              [exports.everyone]\nauthorization = \"main\"\nlabel = \"Everyone\"\n\
              audience = \"everyone\"\nuser_id_field = \"user_id\"\n\
              fields = {{ what = \"what\" }}\noptions = {{ how = \"{}\" }}\n\
              changes = {{ file = \"{}.changes\" }}\ntuning = {{ lanes = 1 }}\n",
-            self.guest, self.limits, self.how, self.name
+            self.guest,
+            limits.join(", "),
+            self.how,
+            self.name
         );
         if !self.members.is_empty() {
             let _ = writeln!(text, "members = {{ file = \"{}.members\" }}", self.name);
@@ -122,4 +131,4 @@ impl Case {
 }
 
 /// Small ones, so that a test need not wait for large ones.
-const LIMITS: &str = "cpu_ms = 200, memory_mib = 16, lift_mib = 32";
+const LIMITS: &[(&str, u64)] = &[("cpu_ms", 200), ("memory_mib", 16), ("lift_mib", 32)];

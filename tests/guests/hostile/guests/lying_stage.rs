@@ -1,4 +1,4 @@
-//! Gives an account of its bytes that is not true: the first row's cell says how.
+//! Gives an account of its bytes that is not true: the first cell that is not `fine` says how.
 
 use sluice_hostile::*;
 
@@ -6,9 +6,9 @@ struct Guest;
 
 impl Tame for Guest {
     fn stage(rows: Batch, offset: u64) -> Result<Staged, Problem> {
-        let first = each(&rows).next().map(|row| row.cell(0).text);
+        let wish = wish(&rows);
         let mut staged = stage(&rows, offset).finish();
-        match first {
+        match wish {
             Some("too few") => drop(staged.ends.pop()),
             Some("too many") => staged.ends.push(staged.bytes.len() as u32),
             Some("beyond") => staged.ends.fill(u32::MAX),

@@ -1,4 +1,4 @@
-//! Speaks of a row twice: the first row's cell says how.
+//! Speaks of a row twice: the first cell that is not `fine` says how.
 
 use sluice_hostile::*;
 
@@ -7,7 +7,7 @@ struct Guest;
 impl Tame for Guest {
     fn stage(rows: Batch, offset: u64) -> Result<Staged, Problem> {
         let mut staged = stage(&rows, offset).finish();
-        if each(&rows).any(|row| row.cell(0).text == "rejected") {
+        if wish(&rows) == Some("rejected") {
             staged.bytes.truncate(staged.start as usize);
             staged.ends.fill(staged.start);
             staged.rejected = vec![rejection(0, "no"), rejection(0, "no again")];
@@ -17,7 +17,7 @@ impl Tame for Guest {
 
     fn deliver(rows: Batch) -> Result<Delivery, Problem> {
         let mut delivery = delivered();
-        match each(&rows).next().map(|row| row.cell(0).text) {
+        match wish(&rows) {
             Some("rejected") => {
                 delivery.rejected = vec![rejection(0, "no"), rejection(0, "no again")];
             }

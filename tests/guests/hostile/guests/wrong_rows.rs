@@ -1,4 +1,4 @@
-//! Speaks of rows that are not in the batch: the first row's cell says where.
+//! Speaks of rows that are not in the batch: the first cell that is not `fine` says where.
 
 use sluice_hostile::*;
 
@@ -6,9 +6,9 @@ struct Guest;
 
 impl Tame for Guest {
     fn stage(rows: Batch, offset: u64) -> Result<Staged, Problem> {
-        let first = each(&rows).next().map(|row| row.cell(0).text);
+        let wish = wish(&rows);
         let mut staged = stage(&rows, offset).finish();
-        match first {
+        match wish {
             Some("rejected") => staged.rejected = vec![rejection(rows.rows, "beyond the end")],
             Some("far") => staged.rejected = vec![rejection(u32::MAX, "far beyond the end")],
             Some("identity") => {
@@ -23,7 +23,7 @@ impl Tame for Guest {
 
     fn deliver(rows: Batch) -> Result<Delivery, Problem> {
         let mut delivery = delivered();
-        match each(&rows).next().map(|row| row.cell(0).text) {
+        match wish(&rows) {
             Some("rejected") => delivery.rejected = vec![rejection(rows.rows, "beyond the end")],
             Some("far") => delivery.rejected = vec![rejection(u32::MAX, "far beyond the end")],
             Some("retry") => {

@@ -160,6 +160,12 @@ pub fn each(rows: &Batch) -> impl ExactSizeIterator<Item = Row<'_>> {
     Rows::new(rows, 1).iter()
 }
 
+/// The first cell that does not say `fine`: what is to go wrong with the whole batch.
+pub fn wish(rows: &Batch) -> Option<&str> {
+    let mut cells = Rows::new(rows, 1).iter().map(|row| row.cell(0).text);
+    cells.find(|text| *text != "fine")
+}
+
 /// A good answer to `deliver`: nothing went wrong.
 pub fn delivered() -> Delivery {
     Delivery {
