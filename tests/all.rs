@@ -21,6 +21,8 @@ mod database;
 mod disk;
 #[path = "all/faults.rs"]
 mod faults;
+#[path = "all/gate.rs"]
+mod gate;
 #[path = "all/golden.rs"]
 mod golden;
 #[path = "all/isolation.rs"]

@@ -55,6 +55,8 @@ pub struct Sluice {
     /// A limit on the size of the files that it writes, in the shell's blocks of 512 or 1024 bytes:
     /// what a full disk is to it.
     pub file_blocks: Option<u32>,
+    /// More variables of its environment.
+    pub environment: Vec<(String, String)>,
     calls: AtomicU32,
 }
 
@@ -80,6 +82,7 @@ impl Sluice {
             folder: folder.to_owned(),
             key: Some(key.to_owned()),
             file_blocks: None,
+            environment: vec![],
             calls: AtomicU32::new(0),
         }
     }
@@ -108,6 +111,7 @@ impl Sluice {
         for name in ["SLUICE_CONFIG", "SLUICE_DATA", "SLUICE_LOG", "COLUMNS"] {
             command.env_remove(name);
         }
+        command.envs(self.environment.iter().cloned());
         match &self.key {
             Some(key) => command.env(KEY_VARIABLE, key),
             None => command.env_remove(KEY_VARIABLE),
@@ -226,6 +230,11 @@ impl Running {
             }
         };
         self.until(what, look).await
+    }
+
+    /// The process's number, as long as it has not ended.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// SIGKILL, now; returns when the process is gone.

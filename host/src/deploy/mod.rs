@@ -1,7 +1,10 @@
 //! From a configuration to exports that can be started: plugins loaded, secrets read, settings
 //! accepted by the plugin. Whatever is wrong is told at the operator's line.
 
+mod ask;
 mod builder;
+mod explain;
+mod routes;
 mod sample;
 mod secrets;
 mod settings;
@@ -11,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::capability::Http;
-use crate::capability::http::{self, Egress, Endpoint, Gate, Policy, Recorder};
+use crate::capability::http::{
+    self, Egress, Endpoint, Gate, Policy, Recorder, RouteError, RouteGrant,
+};
 use crate::config::{Authorization, Config, ExportConfig, Mistake, Mistakes, Tenant};
 use crate::export::{Export, ExportSpec};
 use crate::plugin::types::AuthMethod;
@@ -19,6 +24,7 @@ use crate::plugin::{Engine, Plugin};
 use crate::store::StoreError;
 
 pub use builder::{BuildError, Builder};
+pub use explain::Explained;
 pub use sample::Sample;
 
 /// How much has to be right.
@@ -41,6 +47,9 @@ pub struct Deployed {
     /// The folder of its store.
     pub directory: PathBuf,
     gate: Option<Arc<Gate>>,
+    egress: Egress,
+    /// The names of the credential's headers.
+    credential_headers: Vec<String>,
 }
 
 /// Why exports cannot be started.
@@ -116,7 +125,10 @@ pub async fn deploy(
                     continue;
                 }
             };
-            let account = account(tenant, authorization, plugin, demand, &mut mistakes);
+            let account = account(tenant, authorization, plugin, demand, &mut mistakes).await;
+            if let Some(account) = &account {
+                mistakes.extend(routes::unknown(tenant, authorization, account));
+            }
             accounts.insert(export.authorization.clone(), account);
         }
         for export in exports {
@@ -168,11 +180,25 @@ struct Prepared {
     plugin: Plugin,
     endpoint: Endpoint,
     egress: Egress,
+    routes: Option<Vec<RouteGrant>>,
+    credential_headers: Vec<String>,
     /// `None` if nothing will be sent.
     shared: Option<Arc<http::Account>>,
 }
 
-fn account(
+impl Prepared {
+    /// What the plugin may ask for under an export's options.
+    fn policy(&self, spec: &ExportSpec) -> Result<Policy, RouteError> {
+        let endpoint = self.endpoint.clone();
+        let policy = Policy::new(endpoint, &self.plugin.manifest, &spec.options)?;
+        Ok(match &self.routes {
+            Some(routes) => policy.narrowed(routes.clone()),
+            None => policy,
+        })
+    }
+}
+
+async fn account(
     tenant: &Tenant,
     authorization: &Authorization,
     plugin: Plugin,
@@ -195,7 +221,7 @@ fn account(
     }
     let credential = match demand {
         Demand::Preview => None,
-        Demand::Run => secrets::credential(tenant, authorization, &method, mistakes),
+        Demand::Run => secrets::credential(tenant, authorization, &method, mistakes).await,
     };
     if mistakes.len() > before {
         return None;
@@ -207,6 +233,12 @@ fn account(
             authorization.allow_addresses.clone(),
             authorization.proxy.clone(),
         ),
+        routes: authorization.routes.clone(),
+        credential_headers: method
+            .headers
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
         shared: credential.map(|credential| {
             let account = http::Account::new(credential, authorization.requests_in_flight);
             Arc::new(account.with_renewal(secrets::renewal(authorization, &method)))
@@ -273,12 +305,9 @@ async fn one(
             error,
         )]
     };
-    let policy = Policy::new(
-        account.endpoint.clone(),
-        &plugin.manifest,
-        &export.spec.options,
-    )
-    .map_err(|error| whole(error.to_string()))?;
+    let policy = account
+        .policy(&export.spec)
+        .map_err(|error| whole(error.to_string()))?;
     let gate = match &account.shared {
         None => None,
         Some(shared) => {
@@ -292,5 +321,7 @@ async fn one(
         plugin: plugin.clone(),
         policy,
         gate,
+        egress: account.egress.clone(),
+        credential_headers: account.credential_headers.clone(),
     })
 }
