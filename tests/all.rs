@@ -25,6 +25,8 @@ mod database;
 mod disk;
 #[path = "all/faults.rs"]
 mod faults;
+#[path = "all/gate.rs"]
+mod gate;
 #[path = "all/golden.rs"]
 mod golden;
 #[path = "all/hostile.rs"]

@@ -8,6 +8,8 @@ use clap::Parser;
 use cli::args::Command;
 
 fn main() -> ExitCode {
+    // Before anything is read that nobody else may see.
+    cli::dumps::forbid();
     let args = cli::args::Args::parse();
     if let Command::CompileComponent {
         stack_bytes,

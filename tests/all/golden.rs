@@ -160,6 +160,7 @@ async fn help_is_as_in_the_golden_file() -> Result<()> {
         &["--help"][..],
         &["check", "--help"],
         &["preview", "--help"],
+        &["explain", "--help"],
         &["run", "--help"],
         &["status", "--help"],
         &["source", "accept", "--help"],

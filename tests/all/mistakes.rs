@@ -128,6 +128,12 @@ mistakes! {
     };
     a_range_that_is_none: ["check"], 3, Line, |world| replace(world, "[\"127.0.0.0/8\"]", "[\"127.0.0.1/8\"]");
     a_proxy_that_is_none: ["check"], 3, Line, |world| replace(world, "allow_http = true\n", "allow_http = true\nproxy = \"proxy.internal:3128\"\n");
+    a_route_that_the_plugin_does_not_ask_for: ["check"], 3, Line, |world| replace(world, "allow_http = true\n", "allow_http = true\nroutes = [\"GET /users\", \"POST /user\"]\n");
+    a_route_that_is_none: ["check"], 3, Line, |world| replace(world, "allow_http = true\n", "allow_http = true\nroutes = [\"post /users\"]\n");
+    a_secret_that_is_too_short: ["check"], 3, Line, |world| {
+        world.sluice.key = Some("12345".to_owned());
+        Ok(())
+    };
     a_secret_in_the_wrong_form: ["check"], 3, Line, |world| replace(world, "{ env =", "{ enf =");
     neither_members_nor_changes: ["check"], 3, Line, |world| {
         world.tenant.members = None;

@@ -75,6 +75,10 @@ async fn a_new_key_in_its_file_lets_every_refused_export_go_on() -> Result<()> {
     let mut world = World::new(60, 71).await?;
     world.append(0..30)?;
     std::fs::write(world.path("key"), "an-old-key-0000")?;
+    std::fs::set_permissions(
+        world.path("key"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )?;
     let mut text = world
         .tenant
         .text()

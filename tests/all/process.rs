@@ -271,6 +271,11 @@ impl Running {
         address.context("it listens nowhere")
     }
 
+    /// The process's number, as long as it has not ended.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// SIGKILL, now; returns when the process is gone.
     pub async fn kill(mut self) -> Result<()> {
         self.child.kill().await?;

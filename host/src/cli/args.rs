@@ -28,6 +28,11 @@ pub enum Command {
     /// Prints the beginning of the CSV, the request that would start the import job, and the
     /// requests that a change of the same members would cause. Values are masked.
     Preview(PreviewArgs),
+    /// Show whether the gate would let a request of an export's plugin through, and why.
+    ///
+    /// Nothing is sent. The endpoint's name is looked up, as it would be for the request.
+    #[command(after_help = EXIT_CODES)]
+    Explain(ExplainArgs),
     /// Run the exports: backfill first, then every change as it comes.
     ///
     /// Ends on SIGTERM or Ctrl-C after the batches that are under way, with exit code 0. Killed in
@@ -111,6 +116,21 @@ pub struct PreviewArgs {
     /// Show values as they are. They are personal data: mind where you paste them.
     #[arg(long)]
     pub reveal: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// The export, as `tenant/export`, or `export` if there is only one of that name.
+    pub export: String,
+    /// GET, POST, PUT, PATCH, DELETE or HEAD.
+    pub method: String,
+    /// The path below the endpoint, as the plugin would ask for it: unescaped.
+    pub path: String,
+    #[command(flatten)]
+    pub place: Where,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, clap::Args)]

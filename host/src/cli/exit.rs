@@ -13,6 +13,7 @@ pub enum Exit {
     Refused = 5,
     Parked = 6,
     Quarantined = 7,
+    Denied = 8,
 }
 
 /// The table of `--help`.
@@ -25,7 +26,8 @@ Exit codes:
   4  a plugin cannot be loaded: no component, or for another version of the contract
   5  the destination refused the credential, or could not be checked
   6  an export is parked and waits for a person; everything is kept
-  7  done, but rows are in quarantine";
+  7  done, but rows are in quarantine
+  8  the gate would deny the request that was asked about (`explain`)";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

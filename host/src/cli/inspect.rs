@@ -1,5 +1,6 @@
 //! `sluice plugin inspect`.
 
+use sluice::capability::http::declared_headers;
 use sluice::plugin::{Limits, LoadLimits, Plugin};
 
 use super::args::InspectArgs;
@@ -59,6 +60,10 @@ fn print(plugin: &Plugin) -> anyhow::Result<()> {
             "  {:<28} {:<24} {}",
             route.method, route.path, route.purpose
         );
+    }
+    let headers: Vec<_> = declared_headers(manifest).collect();
+    if !headers.is_empty() {
+        println!("  sets headers of its own: {}", headers.join(", "));
     }
     println!("\nFields");
     for field in &manifest.fields {

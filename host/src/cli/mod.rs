@@ -4,8 +4,10 @@ mod admin;
 pub mod args;
 mod check;
 mod control;
+pub mod dumps;
 mod engine;
 mod exit;
+mod explain;
 mod inspect;
 mod logs;
 mod mask;
@@ -36,6 +38,7 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
     match args.command {
         Command::Check(args) => check::check(args).await,
         Command::Preview(args) => preview::preview(args).await,
+        Command::Explain(args) => explain::explain(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Status(args) => status::status(&args),
         Command::Receipt(args) => receipt::receipt(&args),

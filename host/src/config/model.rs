@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::mistake::Source;
-use crate::capability::http::{Addresses, Proxy};
+use crate::capability::http::{Addresses, Proxy, RouteGrant};
 use crate::export::ExportSpec;
 use crate::plugin::LoadLimits;
 use crate::plugin::limits::Overrides;
@@ -51,6 +51,8 @@ pub struct Authorization {
     pub allow_http: bool,
     /// The addresses that it may reach besides public ones.
     pub allow_addresses: Addresses,
+    /// The routes that the operator grants of those that the manifest asks for; all, if not said.
+    pub routes: Option<Vec<RouteGrant>>,
     /// The proxy that its requests go through.
     pub proxy: Option<Proxy>,
     /// Requests that all its exports together may have under way.
@@ -71,6 +73,7 @@ pub(crate) struct AuthorizationSpans {
     pub method: Range<usize>,
     pub endpoint: Range<usize>,
     pub secrets: BTreeMap<String, Range<usize>>,
+    pub routes: Vec<Range<usize>>,
 }
 
 /// Where a secret comes from.
@@ -79,7 +82,19 @@ pub enum Secret {
     /// An environment variable.
     Env(String),
     /// A file; white space around its content does not count.
-    File(PathBuf),
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Whether others on the machine may read it: containers mount secrets like that.
+        shared: bool,
+    },
+    /// What a program writes to its standard output; white space around it does not count.
+    Command {
+        /// The program: a path, or a name that is looked for where programs are.
+        program: PathBuf,
+        /// What it is called with. Never shown.
+        args: Vec<String>,
+    },
     /// The configuration itself, which is warned about.
     Value(zeroize::Zeroizing<String>),
 }
@@ -88,7 +103,8 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Env(name) => write!(f, "Env({name})"),
-            Self::File(path) => write!(f, "File({})", path.display()),
+            Self::File { path, .. } => write!(f, "File({})", path.display()),
+            Self::Command { program, .. } => write!(f, "Command({}, …)", program.display()),
             Self::Value(_) => f.write_str("Value(…)"),
         }
     }

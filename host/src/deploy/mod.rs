@@ -1,7 +1,10 @@
 //! From a configuration to exports that can be started: plugins loaded, secrets read, settings
 //! accepted by the plugin. Whatever is wrong is told at the operator's line.
 
+mod ask;
 mod builder;
+mod explain;
+mod routes;
 mod sample;
 mod secrets;
 mod settings;
@@ -11,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::capability::Http;
-use crate::capability::http::{self, Egress, Endpoint, Gate, Policy, Recorder};
+use crate::capability::http::{
+    self, Egress, Endpoint, Gate, Policy, Recorder, RouteError, RouteGrant,
+};
 use crate::config::{Authorization, Config, ExportConfig, Mistake, Tenant};
 use crate::export::{Export, ExportSpec};
 use crate::plugin::limits::KEYS;
@@ -20,6 +25,7 @@ use crate::plugin::{Engine, Limits, Plugin};
 use crate::store::StoreError;
 
 pub use builder::{BuildError, Builder};
+pub use explain::Explained;
 pub use sample::Sample;
 
 /// How much has to be right.
@@ -42,6 +48,9 @@ pub struct Deployed {
     /// The folder of its store.
     pub directory: PathBuf,
     gate: Option<Arc<Gate>>,
+    egress: Egress,
+    /// The names of the credential's headers.
+    credential_headers: Vec<String>,
 }
 
 /// What came of a tenant, or of all.
@@ -128,7 +137,11 @@ pub async fn deploy_tenant(
             let account = match load(engine, tenant, authorization).await {
                 Ok(plugin) => {
                     let mistakes = &mut deployment.mistakes;
-                    account(tenant, authorization, plugin, demand, mistakes)
+                    let account = account(tenant, authorization, plugin, demand, mistakes).await;
+                    if let Some(account) = &account {
+                        mistakes.extend(routes::unknown(tenant, authorization, account));
+                    }
+                    account
                 }
                 Err(mistake) => {
                     // Two authorizations may name the same file.
@@ -177,11 +190,25 @@ struct Prepared {
     plugin: Plugin,
     endpoint: Endpoint,
     egress: Egress,
+    routes: Option<Vec<RouteGrant>>,
+    credential_headers: Vec<String>,
     /// `None` if nothing will be sent.
     shared: Option<Arc<http::Account>>,
 }
 
-fn account(
+impl Prepared {
+    /// What the plugin may ask for under an export's options.
+    fn policy(&self, spec: &ExportSpec) -> Result<Policy, RouteError> {
+        let endpoint = self.endpoint.clone();
+        let policy = Policy::new(endpoint, &self.plugin.manifest, &spec.options)?;
+        Ok(match &self.routes {
+            Some(routes) => policy.narrowed(routes.clone()),
+            None => policy,
+        })
+    }
+}
+
+async fn account(
     tenant: &Tenant,
     authorization: &Authorization,
     plugin: Plugin,
@@ -204,7 +231,7 @@ fn account(
     }
     let credential = match demand {
         Demand::Preview => None,
-        Demand::Run => secrets::credential(tenant, authorization, &method, mistakes),
+        Demand::Run => secrets::credential(tenant, authorization, &method, mistakes).await,
     };
     if mistakes.len() > before {
         return None;
@@ -216,6 +243,12 @@ fn account(
             authorization.allow_addresses.clone(),
             authorization.proxy.clone(),
         ),
+        routes: authorization.routes.clone(),
+        credential_headers: method
+            .headers
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
         shared: credential.map(|credential| {
             let account = http::Account::new(credential, authorization.requests_in_flight);
             Arc::new(account.with_renewal(secrets::renewal(authorization, &method)))
@@ -282,12 +315,9 @@ async fn one(
             error,
         )]
     };
-    let policy = Policy::new(
-        account.endpoint.clone(),
-        &plugin.manifest,
-        &export.spec.options,
-    )
-    .map_err(|error| whole(error.to_string()))?;
+    let policy = account
+        .policy(&export.spec)
+        .map_err(|error| whole(error.to_string()))?;
     let gate = match &account.shared {
         None => None,
         Some(shared) => {
@@ -301,5 +331,7 @@ async fn one(
         plugin: plugin.clone(),
         policy,
         gate,
+        egress: account.egress.clone(),
+        credential_headers: account.credential_headers.clone(),
     })
 }

@@ -3,9 +3,10 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::Credential;
+use super::quota::Quota;
 
 /// Reads the secrets anew and renders them. The error says what is wrong without any value.
 pub type Renewal = Box<dyn Fn() -> Result<Credential, String> + Send + Sync>;
@@ -14,7 +15,7 @@ pub type Renewal = Box<dyn Fn() -> Result<Credential, String> + Send + Sync>;
 pub struct Account {
     credential: RwLock<Arc<Credential>>,
     renewal: Option<Renewal>,
-    pub(super) quota: Semaphore,
+    pub(super) quota: Quota,
     refused: watch::Sender<Option<String>>,
 }
 
@@ -24,7 +25,7 @@ impl Account {
         Self {
             credential: RwLock::new(Arc::new(credential)),
             renewal: None,
-            quota: Semaphore::new(requests_in_flight),
+            quota: Quota::new(requests_in_flight),
             refused: watch::Sender::new(None),
         }
     }
@@ -109,7 +110,7 @@ mod tests {
             let key = *read.lock().unwrap();
             key.map(credential).ok_or_else(|| "it is gone".to_owned())
         }));
-        let sent = || account.credential().headers()["authorization"].clone();
+        let sent = || account.credential().headers().next().unwrap().1;
         assert_eq!(account.renew(), Ok(false));
         *file.lock().unwrap() = Some("second-key");
         assert_eq!(account.renew(), Ok(true));

@@ -1,9 +1,14 @@
-//! Rendering a credential into headers, and removing it from whatever comes back.
+//! Rendering a credential into headers. What it is made of is kept in memory that is overwritten when
+//! it is given up, and has no way to be shown.
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
+use super::headers;
+use super::scrub::{SHORTEST, Scrubber};
 use crate::plugin::types::AuthMethod;
 
 /// Why the headers of an authorization could not be made.
@@ -17,23 +22,33 @@ pub enum CredentialError {
         "secret `{0}` is empty, or holds a line break or another character that no header may hold"
     )]
     NotAHeader(String),
+    /// A value is too short to be told from other text.
+    #[error(
+        "secret `{0}` is shorter than {SHORTEST} bytes: so short a text stands by chance in many an \
+         answer, and could not be scrubbed from what the plugin gets to see"
+    )]
+    TooShort(String),
     /// The manifest asks for nonsense.
     #[error("the plugin's header template `{0}` is not usable")]
     Template(String),
 }
 
-/// The headers of one authorization, and the texts to remove from answers.
-#[derive(PartialEq, Eq)]
-pub struct Credential {
-    headers: HeaderMap,
-    secrets: Vec<Zeroizing<String>>,
+impl CredentialError {
+    /// The secret that is at fault.
+    pub fn secret(&self) -> Option<&str> {
+        match self {
+            Self::Missing(name) | Self::NotAHeader(name) | Self::TooShort(name) => Some(name),
+            Self::Template(_) => None,
+        }
+    }
 }
 
-/// What stands where a secret stood.
-const SCRUBBED: &str = "[credential]";
-
-/// A secret shorter than this would be found by chance in every second answer.
-const SCRUB_FROM_BYTES: usize = 6;
+/// The headers of one authorization, and what to remove from answers.
+#[derive(PartialEq, Eq)]
+pub struct Credential {
+    headers: Vec<(HeaderName, Zeroizing<Vec<u8>>)>,
+    scrubber: Scrubber,
+}
 
 impl Credential {
     /// Renders the templates of `method` with these values, named as `credential.id`.
@@ -45,82 +60,99 @@ impl Credential {
         values: &BTreeMap<String, Zeroizing<String>>,
     ) -> Result<Self, CredentialError> {
         for credential in &method.credentials {
+            let id = || credential.id.clone();
             let value = values
                 .get(&credential.id)
-                .ok_or_else(|| CredentialError::Missing(credential.id.clone()))?;
-            if value.is_empty() || HeaderValue::from_str(value).is_err() {
-                return Err(CredentialError::NotAHeader(credential.id.clone()));
+                .ok_or_else(|| CredentialError::Missing(id()))?;
+            // As `HeaderValue` has it, which would keep a copy.
+            let fits = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
+            if value.is_empty() || !value.bytes().all(fits) {
+                return Err(CredentialError::NotAHeader(id()));
+            }
+            if value.len() < SHORTEST {
+                return Err(CredentialError::TooShort(id()));
             }
         }
-        let mut headers = HeaderMap::new();
+        let mut headers = vec![];
+        let mut wholes = vec![];
         for (name, template) in &method.headers {
             let unusable = || CredentialError::Template(format!("{name}: {template}"));
-            let mut text = Zeroizing::new(template.clone());
-            for credential in &method.credentials {
-                let hole = format!("{{{}}}", credential.id);
-                *text = text.replace(&hole, &values[&credential.id]);
+            let plain = HeaderValue::from_str(template).is_ok();
+            if !plain || !headers::may_hold_credential(name) {
+                return Err(unusable());
             }
+            let pieces = pieces(template, method, values);
+            // All of it at once: text that moves while it grows would leave copies behind.
+            let length = pieces.iter().map(|piece| piece.len()).sum();
+            let mut text = Zeroizing::new(String::with_capacity(length));
+            pieces.iter().for_each(|piece| text.push_str(piece));
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable())?;
-            let mut value = HeaderValue::from_str(&text).map_err(|_| unusable())?;
-            value.set_sensitive(true);
-            headers.append(name, value);
+            headers.push((name, Zeroizing::new(text.as_bytes().to_owned())));
+            if *text != *template {
+                wholes.push(text);
+            }
         }
         let secrets = method
             .credentials
             .iter()
-            .flat_map(|credential| forms(&values[&credential.id]))
-            .filter(|secret| secret.len() >= SCRUB_FROM_BYTES)
-            .collect();
-        Ok(Self { headers, secrets })
+            .map(|credential| values[&credential.id].as_str());
+        let scrubber = Scrubber::new(wholes.iter().map(|text| text.as_str()).chain(secrets));
+        Ok(Self { headers, scrubber })
     }
 
     /// No header at all, for a way that nothing is sent on.
     pub(crate) fn none() -> Self {
         Self {
-            headers: HeaderMap::new(),
-            secrets: vec![],
+            headers: vec![],
+            scrubber: Scrubber::default(),
         }
     }
 
-    /// The headers to add to every request.
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    /// The same text without the credential in it.
-    pub(super) fn scrub_text(&self, text: String) -> String {
-        self.secrets.iter().fold(text, |text, secret| {
-            if text.contains(secret.as_str()) {
-                text.replace(secret.as_str(), SCRUBBED)
-            } else {
-                text
-            }
+    /// The headers to add to one request, in memory that is overwritten when it is sent.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        self.headers.iter().filter_map(|(name, value)| {
+            let value = Bytes::from_owner(value.clone());
+            let mut value = HeaderValue::from_maybe_shared(value).ok()?;
+            value.set_sensitive(true);
+            Some((name.clone(), value))
         })
     }
 
-    /// The same bytes without the credential in them.
-    pub(super) fn scrub(&self, mut bytes: Vec<u8>) -> Vec<u8> {
-        for secret in &self.secrets {
-            let needle = secret.as_bytes();
-            let mut from = 0;
-            while let Some(at) = memchr::memmem::find(&bytes[from..], needle) {
-                bytes.splice(from + at..from + at + needle.len(), SCRUBBED.bytes());
-                from += at + SCRUBBED.len();
-            }
-        }
-        bytes
+    /// What finds it in answers.
+    pub(super) fn scrubber(&self) -> &Scrubber {
+        &self.scrubber
     }
 }
 
-/// A secret as it is and as JSON and URLs spell it.
-fn forms(secret: &str) -> Vec<Zeroizing<String>> {
-    let json = serde_json::to_string(secret).unwrap_or_default();
-    let json = json.trim_matches('"').to_owned();
-    let percent = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC)
-        .to_string();
-    let mut forms = vec![secret.to_owned(), json, percent];
-    forms.dedup();
-    forms.into_iter().map(Zeroizing::new).collect()
+/// A template in pieces, with values where their names stood. What a value holds is never taken for
+/// a name.
+fn pieces<'p>(
+    template: &'p str,
+    method: &AuthMethod,
+    values: &'p BTreeMap<String, Zeroizing<String>>,
+) -> Vec<&'p str> {
+    let mut pieces = vec![];
+    let mut rest = template;
+    while let Some(at) = rest.find('{') {
+        let (before, hole) = rest.split_at(at);
+        pieces.push(before);
+        let known = method.credentials.iter().find_map(|credential| {
+            let rest = hole[1..].strip_prefix(credential.id.as_str())?;
+            Some((credential, rest.strip_prefix('}')?))
+        });
+        rest = match known {
+            Some((credential, behind)) => {
+                pieces.push(values[&credential.id].as_str());
+                behind
+            }
+            None => {
+                pieces.push("{");
+                &hole[1..]
+            }
+        };
+    }
+    pieces.push(rest);
+    pieces
 }
 
 #[cfg(test)]
@@ -128,18 +160,24 @@ mod tests {
     use super::*;
     use crate::plugin::types;
 
-    fn method() -> AuthMethod {
+    fn method(headers: &[(&str, &str)]) -> AuthMethod {
+        let credential = |id: &str| types::Credential {
+            id: id.to_owned(),
+            label: String::new(),
+            description: String::new(),
+        };
         AuthMethod {
             id: "api-key".to_owned(),
             label: String::new(),
-            credentials: vec![types::Credential {
-                id: "api-key".to_owned(),
-                label: String::new(),
-                description: String::new(),
-            }],
-            headers: vec![("Authorization".to_owned(), "ApiKey {api-key}".to_owned())],
+            credentials: vec![credential("api-key")],
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
         }
     }
+
+    const TEMPLATE: [(&str, &str); 1] = [("Authorization", "ApiKey {api-key}")];
 
     fn values(value: &str) -> BTreeMap<String, Zeroizing<String>> {
         BTreeMap::from([("api-key".to_owned(), Zeroizing::new(value.to_owned()))])
@@ -147,34 +185,73 @@ mod tests {
 
     #[test]
     fn the_key_is_rendered_into_its_header() {
-        let credential = Credential::render(&method(), &values("k-123456")).unwrap();
-        assert_eq!(credential.headers()["authorization"], "ApiKey k-123456");
-        assert!(credential.headers()["authorization"].is_sensitive());
+        let credential = Credential::render(&method(&TEMPLATE), &values("k-{api-key}")).unwrap();
+        let headers: Vec<_> = credential.headers().collect();
+        let [(name, value)] = &headers[..] else {
+            panic!("{} headers", headers.len())
+        };
+        assert_eq!(
+            (name.as_str(), value.to_str().unwrap()),
+            ("authorization", "ApiKey k-{api-key}")
+        );
+        assert!(value.is_sensitive());
     }
 
     #[test]
     fn a_bad_key_is_refused_without_being_shown() {
-        for bad in ["", "two\nlines"] {
-            let error = Credential::render(&method(), &values(bad))
+        for (bad, says) in [
+            ("", "is empty"),
+            ("two\nlines", "a line break"),
+            ("12345", "shorter than 6"),
+        ] {
+            let error = Credential::render(&method(&TEMPLATE), &values(bad))
                 .err()
-                .unwrap()
-                .to_string();
+                .unwrap();
+            assert_eq!(error.secret(), Some("api-key"));
+            let error = error.to_string();
+            assert!(error.contains(says), "{error}");
             assert!(
-                error.contains("api-key") && !error.contains("lines\n"),
+                !error.contains("lines") && !error.contains("12345"),
                 "{error}"
             );
         }
-        assert!(Credential::render(&method(), &BTreeMap::new()).is_err());
+        assert!(Credential::render(&method(&TEMPLATE), &BTreeMap::new()).is_err());
     }
 
     #[test]
-    fn what_comes_back_holds_no_key_in_any_spelling() {
-        let credential = Credential::render(&method(), &values("s3/\"cret+key")).unwrap();
-        let echoed = br#"{"a":"s3/\"cret+key","b":"s3%2F%22cret%2Bkey"} s3/"cret+key"#.to_vec();
-        let scrubbed = String::from_utf8(credential.scrub(echoed)).unwrap();
+    fn a_manifest_cannot_set_the_connections_headers_by_way_of_the_credential() {
+        for (name, template) in [
+            ("Host", "evil.test"),
+            ("Content-Length", "0"),
+            ("X-Forwarded-For", "{api-key}"),
+            ("a b", "{api-key}"),
+            ("Authorization", "a\r\nHost: evil.test"),
+        ] {
+            let rendered = Credential::render(&method(&[(name, template)]), &values("k-123456"));
+            assert!(
+                matches!(rendered, Err(CredentialError::Template(_))),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_comes_back_holds_no_key_and_no_whole_header() {
+        let credential = Credential::render(&method(&TEMPLATE), &values("s3/\"cret+key")).unwrap();
+        let echoed = r#"{"a":"s3/\"cret+key","b":"s3%2F%22cret%2Bkey"} ApiKey s3/"cret+key"#;
         assert_eq!(
-            scrubbed,
+            credential.scrubber().scrub_text(echoed.to_owned()),
             r#"{"a":"[credential]","b":"[credential]"} [credential]"#
+        );
+    }
+
+    #[test]
+    fn a_header_without_a_secret_is_none() {
+        let all = [TEMPLATE[0], ("X-Version", "version-7")];
+        let credential = Credential::render(&method(&all), &values("k-123456")).unwrap();
+        assert_eq!(
+            credential.scrubber().scrub_text("version-7".to_owned()),
+            "version-7"
         );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
-use super::address::{Addresses, Refused};
+use super::address::{Addresses, Class, Refused};
 use super::resolver::{Lookup, Resolver, System};
 
 /// To which addresses requests may go, through which proxy, and who knows the names.
@@ -104,6 +104,38 @@ impl Egress {
     /// with a name is judged when it is.
     pub(super) fn judge_literal(&self, url: &Url) -> Result<(), Refused> {
         literal(url).map_or(Ok(()), |address| self.addresses.judge_literal(address))
+    }
+}
+
+/// Where a URL leads right now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leads {
+    /// Through this proxy, which looks the name up itself.
+    Through(Proxy),
+    /// To these addresses; with its class each that is refused.
+    To(Vec<(IpAddr, Option<Class>)>),
+    /// Nowhere: the name cannot be looked up.
+    Nowhere(String),
+}
+
+impl Egress {
+    /// Where a URL leads right now, for somebody who wants to know why.
+    pub async fn leads(&self, url: &Url) -> Leads {
+        let found = match (literal(url), url.host_str()) {
+            (Some(address), _) => Ok(vec![address]),
+            (None, _) if self.proxy.is_some() => Ok(vec![]),
+            (None, Some(name)) => self.lookup.lookup(name.to_owned()).await,
+            (None, None) => Ok(vec![]),
+        };
+        let judged = |address: IpAddr| {
+            let refused = self.addresses.judge(address).err();
+            (address, refused.map(|(class, _)| class))
+        };
+        match (found, &self.proxy) {
+            (Ok(found), Some(proxy)) if found.is_empty() => Leads::Through(proxy.clone()),
+            (Ok(found), _) => Leads::To(found.into_iter().map(judged).collect()),
+            (Err(error), _) => Leads::Nowhere(error.to_string()),
+        }
     }
 }
 

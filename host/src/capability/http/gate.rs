@@ -5,23 +5,29 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::quota::Ticket;
+use super::route::METHODS;
 use super::{Account, Asking, Credential, Egress, Policy, Refused, StagedFile};
 use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
 use crate::usage::Denied;
 use futures_util::StreamExt;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
 use reqwest::multipart::{Form, Part as FormPart};
 
 /// Time to reach the destination: a name look-up, a handshake, TLS. Ten round trips of a bad line.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Time for one request that uploads no file, answer included. An API that takes longer for one
-/// user is down.
+/// Time for one request from the first byte to the answer's last, beside what its own body takes. An
+/// API that takes longer for one user is down.
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// Denials of one export that are logged in a minute; all are counted. A plugin that is denied what it
-/// asks for may ask a thousand times in a call.
-const DENIALS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// Bytes a second that a body takes at the slowest: a gigabyte an hour, which is the time that an
+/// upload's call has.
+const SLOWEST: u64 = 300_000;
+
+/// Lines a minute about requests that are denied. All are counted; more lines tell nobody more.
+const DENIALS: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 /// Why a gate could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +40,9 @@ pub struct Gate {
     policy: Policy,
     account: Arc<Account>,
     egress: Egress,
+    /// Its place among those that wait for the quota.
+    ticket: Ticket,
+    answer: Duration,
     denials: DefaultDirectRateLimiter,
 }
 
@@ -51,10 +60,12 @@ impl Gate {
             .connect_timeout(CONNECT);
         Ok(Self {
             client: egress.client(client)?,
+            ticket: account.quota.ticket(),
+            answer: ANSWER,
+            denials: RateLimiter::direct(Quota::per_minute(DENIALS)),
             policy,
             account,
             egress,
-            denials: RateLimiter::direct(Quota::per_minute(DENIALS_PER_MINUTE)),
         })
     }
 
@@ -67,15 +78,15 @@ impl Gate {
         request: Request,
         asking: &Asking<'_>,
     ) -> Result<Response, Failure> {
+        let denied =
+            |why, reason: &dyn std::fmt::Display| self.denied(&request.method, why, reason, asking);
         let url = self
             .policy
             .judge(&request, asking.staged)
-            .map_err(|denial| {
-                Failure::Denied(self.deny(denial.kind(), &denial.to_string(), asking))
-            })?;
+            .map_err(|denial| Failure::Denied(denied(denial.kind(), &denial)))?;
         self.egress
             .judge_literal(&url)
-            .map_err(|refused| self.not_reached(&refused, asking))?;
+            .map_err(|refused| Failure::Unreachable(denied(Denied::Address, &refused)))?;
         let pairs = request.headers.iter().chain(&request.query);
         let pairs = pairs.map(|(name, value)| name.len() + value.len());
         if request.path.len() + pairs.sum::<usize>() > asking.header_bytes {
@@ -84,56 +95,95 @@ impl Gate {
             let reason = format!(
                 "its path, query and headers are larger than limit `header_bytes` = {limit}"
             );
-            return Err(Failure::Denied(self.deny(Denied::Header, &reason, asking)));
+            return Err(Failure::Denied(denied(Denied::Header, &reason)));
         }
-        let Ok(_permit) = self.account.quota.acquire().await else {
-            return Err(Failure::Other("the host is stopping".to_owned()));
-        };
-        let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|_| {
-            asking.usage.denied(Denied::Other);
-            Failure::Denied("not a method".to_owned())
-        })?;
+        let _permit = self.account.quota.acquire(self.ticket).await;
+        let credential = self.account.credential();
         let bytes = body_bytes(&request.body, asking.staged);
+        // Over everything: a body that comes byte by byte is no answer either.
+        let deadline = self.answer + Duration::from_secs(bytes / SLOWEST);
+        let exchange = self.exchange(request, url, bytes, &credential, asking);
+        let answer = tokio::time::timeout(deadline, exchange)
+            .await
+            .unwrap_or_else(|_| {
+                let seconds = deadline.as_secs();
+                Err(Failure::Interrupted(format!(
+                    "no whole answer within {seconds} s"
+                )))
+            });
+        answer.map_err(|failure| scrubbed(failure, &credential))
+    }
+
+    async fn exchange(
+        &self,
+        request: Request,
+        url: url::Url,
+        bytes: u64,
+        credential: &Credential,
+        asking: &Asking<'_>,
+    ) -> Result<Response, Failure> {
+        let method = reqwest::Method::from_bytes(request.method.as_bytes())
+            .map_err(|_| Failure::Denied("not a method".to_owned()))?;
         let mut builder = self.client.request(method, url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
         builder = match request.body {
-            Body::None => builder.timeout(ANSWER),
-            Body::Bytes(bytes) => builder.timeout(ANSWER).body(bytes),
+            Body::None => builder,
+            Body::Bytes(bytes) => builder.body(bytes),
             Body::Multipart(parts) => builder.multipart(form(parts, asking.staged).await?),
         };
-        // Last, when nothing that the guest said can follow.
         let mut outgoing = builder.build().map_err(|error| failure(&error))?;
-        let credential = self.account.credential();
-        for (name, value) in credential.headers() {
-            outgoing.headers_mut().insert(name.clone(), value.clone());
-        }
+        let headers = outgoing.headers_mut();
+        // In compressed text nobody would find the credential.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        // Last, when nothing that the guest said can follow.
+        headers.extend(credential.headers());
         asking.usage.request(bytes);
         let answer =
             self.client
                 .execute(outgoing)
                 .await
                 .map_err(|error| match refused(&error) {
-                    Some(refused) => self.not_reached(refused, asking),
+                    // A name may lead elsewhere the next time: nothing to give up on.
+                    Some(refused) => Failure::Unreachable(self.denied(
+                        &request.method,
+                        Denied::Address,
+                        refused,
+                        asking,
+                    )),
                     None => failure(&error),
                 })?;
-        receive(answer, &credential, asking).await
+        receive(answer, credential, asking).await
     }
 
-    /// Counts a denial, and tells the operator unless many were told of; answers the reason.
-    fn deny(&self, why: Denied, reason: &str, asking: &Asking<'_>) -> String {
+    /// Counts a request that is not sent, and tells of it without its path, headers and body.
+    fn denied(
+        &self,
+        method: &str,
+        why: Denied,
+        reason: &dyn std::fmt::Display,
+        asking: &Asking<'_>,
+    ) -> String {
         asking.usage.denied(why);
         if self.denials.check().is_ok() {
-            tracing::warn!(reason, "request of a plugin denied");
+            let method = METHODS.iter().find(|known| **known == method);
+            let method = method.unwrap_or(&"unknown");
+            tracing::warn!(%method, %reason, "request of a plugin denied");
         }
-        reason.to_owned()
+        reason.to_string()
     }
+}
 
-    /// No connection, for the class of the address. A name may lead elsewhere the next time, so it is
-    /// nothing that the plugin must give up on.
-    fn not_reached(&self, refused: &Refused, asking: &Asking<'_>) -> Failure {
-        Failure::Unreachable(self.deny(Denied::Address, &refused.to_string(), asking))
+/// A reason may quote what came over the wire.
+fn scrubbed(failure: Failure, credential: &Credential) -> Failure {
+    let scrub = |reason| credential.scrubber().scrub_text(reason);
+    match failure {
+        Failure::Denied(reason) => Failure::Denied(scrub(reason)),
+        Failure::Unreachable(reason) => Failure::Unreachable(scrub(reason)),
+        Failure::Interrupted(reason) => Failure::Interrupted(scrub(reason)),
+        Failure::TooLarge(reason) => Failure::TooLarge(scrub(reason)),
+        Failure::Other(reason) => Failure::Other(scrub(reason)),
     }
 }
 
@@ -156,11 +206,22 @@ async fn receive(
     asking: &Asking<'_>,
 ) -> Result<Response, Failure> {
     let status = answer.status().as_u16();
+    let scrubber = credential.scrubber();
+    let coded = answer.headers().get_all(CONTENT_ENCODING);
+    if coded.iter().any(|coding| coding != "identity") {
+        return Err(Failure::Interrupted(format!(
+            "the answer ({status}) is compressed though that was ruled out, so the credential could not be \
+             scrubbed from it"
+        )));
+    }
     let headers = answer
         .headers()
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?)))
-        .map(|(name, value)| (name, credential.scrub_text(value.to_owned())))
+        .map(|(name, value)| {
+            let value = scrubber.scrub_text(value.to_owned());
+            (scrubber.scrub_name(&name), value)
+        })
         .collect();
     let mut body = Vec::new();
     let mut stream = answer.bytes_stream();
@@ -179,7 +240,7 @@ async fn receive(
     Ok(Response {
         status,
         headers,
-        body: credential.scrub(body),
+        body: scrubber.scrub(body),
         extra: vec![],
     })
 }
@@ -236,7 +297,8 @@ async fn stream(file: &StagedFile) -> Result<FormPart, Failure> {
     ))
 }
 
-/// Why the resolver gave no address, if it was for their class.
+/// Why the resolver gave no address, if it was for their class. A name may lead elsewhere the next
+/// time, so it is nothing that a plugin must give up on.
 fn refused(error: &reqwest::Error) -> Option<&Refused> {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -263,7 +325,7 @@ fn failure(error: &reqwest::Error) -> Failure {
             reason
         })
     } else if error.is_timeout() {
-        Failure::Interrupted(format!("no answer within {} s", ANSWER.as_secs()))
+        Failure::Interrupted("the time for it is over".to_owned())
     } else if error.is_builder() {
         Failure::Denied("the request cannot be built".to_owned())
     } else {

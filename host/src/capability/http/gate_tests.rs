@@ -200,3 +200,64 @@ async fn a_proxy_that_was_named_is_used_and_looks_the_name_up() {
         "{asked}"
     );
 }
+
+#[tokio::test]
+async fn an_answer_that_never_ends_is_no_answer() {
+    // The headers come at once, and the rest of the body never.
+    let endless = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf";
+    let (port, _asked) = server(endless.to_owned(), false).await;
+    let addresses = Addresses::granting(["127.0.0.1"]).unwrap();
+    let mut gate = gate(
+        &format!("http://127.0.0.1:{port}"),
+        Egress::new(addresses, None),
+    );
+    gate.answer = Duration::from_millis(50);
+    let (answer, used) = post(&gate).await;
+    let Err(Failure::Interrupted(reason)) = answer else {
+        panic!("{answer:?}");
+    };
+    assert!(reason.starts_with("no whole answer within"), "{reason}");
+    assert_eq!(used.requests, 1);
+    // The quota is free again.
+    assert!(post(&gate).await.0.is_err() && post(&gate).await.0.is_err());
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_holds_no_key() {
+    let moved = format!(
+        "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/?key={KEY}\r\n\
+         x-{KEY}: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    let (port, mut asked) = server(moved, true).await;
+    let addresses = Addresses::granting(["127.0.0.1"]).unwrap();
+    let gate = gate(
+        &format!("http://127.0.0.1:{port}"),
+        Egress::new(addresses, None),
+    );
+    let answer = post(&gate).await.0.unwrap();
+    assert_eq!(answer.status, 302);
+    let header = |name: &str| answer.headers.iter().find(|(found, _)| found == name);
+    let location = header("location").unwrap();
+    assert_eq!(location.1, "http://169.254.169.254/?key=[credential]");
+    assert!(header("[credential]").is_some());
+    drop(gate);
+    let sent = asked.recv().await.unwrap();
+    assert!(
+        sent.contains(&format!("authorization: ApiKey {KEY}\r\n")),
+        "{sent}"
+    );
+    assert!(sent.contains("accept-encoding: identity\r\n"), "{sent}");
+    assert!(asked.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_not_handed_on() {
+    let zipped = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nxx";
+    let (port, _asked) = server(zipped.to_owned(), true).await;
+    let addresses = Addresses::granting(["127.0.0.1"]).unwrap();
+    let gate = gate(
+        &format!("http://127.0.0.1:{port}"),
+        Egress::new(addresses, None),
+    );
+    assert!(matches!(post(&gate).await.0, Err(Failure::Interrupted(_))));
+}

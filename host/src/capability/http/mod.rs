@@ -1,18 +1,25 @@
 //! The HTTP gate: what a component may send, and how it is sent.
 //!
-//! `policy` decides what may be asked for and `address` where it may go (both pure), `credential`
-//! renders and scrubs (pure), `gate` sends, through an `egress` whose `resolver` judges every address;
-//! `account` is what the exports of one authorization share. A `Recorder` takes the gate's place
+//! `policy` decides what may be asked for (by `path`, `route` and `headers`) and `address` where it
+//! may go; `credential` renders and `scrub` takes it out of what comes back: all of these are pure.
+//! `gate` sends, through an `egress` whose `resolver` judges every address;
+//! `account` is what the exports of one authorization share, `quota` how fairly. A `Recorder` takes the gate's place
 //! where nothing may be sent.
 
 mod account;
 mod address;
 mod credential;
 mod egress;
+mod endpoint;
 mod gate;
+mod headers;
+mod path;
 mod policy;
+mod quota;
 mod recorder;
 mod resolver;
+mod route;
+mod scrub;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,11 +30,13 @@ use futures_util::StreamExt;
 pub use account::{Account, Renewal};
 pub use address::{Addresses, Class, GrantError, Refused};
 pub use credential::{Credential, CredentialError};
-pub use egress::{Egress, Proxy, ProxyError};
+pub use egress::{Egress, Leads, Proxy, ProxyError};
+pub use endpoint::{Endpoint, EndpointError};
 pub use gate::{Gate, GateError};
-pub use policy::{Denial, Endpoint, EndpointError, Policy, RouteError};
+pub use policy::{Denial, Explanation, ManifestRoute, Policy, declared_headers};
 pub use recorder::Recorder;
 pub use resolver::Lookup;
+pub use route::{Mismatch, RouteError, RouteGrant, RouteGrantError};
 
 use crate::plugin::types::{Failure, Request, Response};
 use crate::usage::Usage;

@@ -1,166 +1,41 @@
-//! What a component may ask for: routes of its manifest below the endpoint of the authorization.
-//! Pure: every decision can be explained without sending anything.
+//! What a component may ask for: routes of its manifest below the endpoint of the authorization, as
+//! far as the operator has not narrowed them. Pure: every decision can be explained without sending
+//! anything.
 
-use std::net::IpAddr;
-
-use http::header::{HeaderName, HeaderValue};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::address::{Addresses, Class};
-use super::{StagedFile, egress};
-use crate::plugin::types::{Body, Content, Manifest, Request};
+use super::path::well_formed;
+use super::route::{METHODS, Mismatch, Pattern, RouteError, RouteGrant, fill};
+use super::{Endpoint, StagedFile, headers};
+use crate::plugin::types::{Body, Content, Manifest, Request, Route};
 use crate::usage::Denied;
-
-/// Where an authorization's requests go: scheme, host, port and the path that all begin with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(Url);
-
-/// Why a text is no endpoint.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
-    /// It does not parse.
-    #[error("`{0}` is no URL; expected something like `https://api.example.com/v3`")]
-    NotAUrl(String),
-    /// Plain HTTP was not granted.
-    #[error("the endpoint is plain http; use https, or grant it with `allow_http = true`")]
-    Insecure,
-    /// It has parts that no endpoint may have.
-    #[error("an endpoint has no user, password, query or fragment")]
-    Extra,
-    /// It is an address that was not granted.
-    #[error(
-        "the endpoint is {class}; use a public one, or grant it with `allow_addresses = [\"{address}\"]`"
-    )]
-    Address {
-        /// What kind it is of.
-        class: Class,
-        /// What to grant.
-        address: IpAddr,
-    },
-}
-
-/// What stands in a path segment as it is; everything else is escaped.
-const SEGMENT: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'/')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'[')
-    .add(b'\\')
-    .add(b']')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
-
-impl Endpoint {
-    /// Reads an endpoint.
-    ///
-    /// # Errors
-    /// Not a URL, not https without the grant, or with parts that an endpoint may not have.
-    pub fn parse(text: &str, allow_http: bool) -> Result<Self, EndpointError> {
-        let mut url = Url::parse(text).map_err(|_| EndpointError::NotAUrl(text.to_owned()))?;
-        match url.scheme() {
-            "https" => {}
-            "http" if allow_http => {}
-            "http" => return Err(EndpointError::Insecure),
-            _ => return Err(EndpointError::NotAUrl(text.to_owned())),
-        }
-        let extra = !url.username().is_empty()
-            || url.password().is_some()
-            || url.query().is_some()
-            || url.fragment().is_some();
-        if extra || url.host().is_none() {
-            return Err(EndpointError::Extra);
-        }
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&path);
-        Ok(Self(url))
-    }
-
-    /// The URL for a path below it, each segment escaped.
-    fn join(&self, path: &str, query: &[(String, String)]) -> Url {
-        let mut url = self.0.clone();
-        let escaped: String = path
-            .split('/')
-            .skip(1)
-            .map(|segment| format!("/{}", utf8_percent_encode(segment, SEGMENT)))
-            .collect();
-        let base = self.0.path().trim_end_matches('/');
-        url.set_path(&format!("{base}{escaped}"));
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        url
-    }
-}
-
-impl Endpoint {
-    /// Whether one may connect to it, if it is an address. A name is judged when it is looked up.
-    ///
-    /// # Errors
-    /// The address is not granted.
-    pub fn granted_by(&self, addresses: &Addresses) -> Result<(), EndpointError> {
-        let Some(address) = egress::literal(&self.0) else {
-            return Ok(());
-        };
-        addresses
-            .judge(address)
-            .map_err(|(class, _)| EndpointError::Address { class, address })
-    }
-}
-
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
-    }
-}
-
-/// One kind of request that is allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Rule {
-    method: String,
-    /// `None` stands for any one segment.
-    segments: Vec<Option<String>>,
-}
-
-/// Why a manifest's route could not be used.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RouteError {
-    /// It names an option without a value.
-    #[error("route `{route}` needs option `{option}`, which has no value and no default")]
-    NoOption {
-        /// The route, as the manifest has it.
-        route: String,
-        /// The option.
-        option: String,
-    },
-    /// Its path is not one.
-    #[error(
-        "route `{0}`: a path begins with `/` and has no empty segment, `.`, `..`, query or fragment"
-    )]
-    BadPath(String),
-}
 
 /// Why a request is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
+    /// The method is none of a component's.
+    #[error("the method must be one of {METHODS}", METHODS = METHODS.join(", "))]
+    Method,
     /// The path is malformed.
     #[error(
-        "the path must begin with `/` and hold no empty segment, `.`, `..`, backslash or control character"
+        "the path must begin with `/` and hold no empty segment, `.`, `..`, `?`, `#`, backslash or \
+         control character, nor anything that a server could decode to one"
     )]
     Path,
     /// No route allows it. The path is the guest's, and may hold member data: not shown.
     #[error("no route of the manifest allows this {method} request")]
     Route {
-        /// The method asked for, if it is one.
+        /// The method asked for.
+        method: String,
+    },
+    /// The manifest has a route for it, and the operator left it out.
+    #[error(
+        "the manifest asks for this {method} route, and the operator's `routes` of the authorization \
+         do not grant it"
+    )]
+    Narrowed {
+        /// The method asked for.
         method: String,
     },
     /// A header that is the host's business.
@@ -182,7 +57,7 @@ impl Denial {
     pub(crate) fn kind(&self) -> Denied {
         match self {
             Self::Path => Denied::Path,
-            Self::Route { .. } => Denied::Route,
+            Self::Method | Self::Route { .. } | Self::Narrowed { .. } => Denied::Route,
             Self::HostHeader(_) | Self::BadHeader => Denied::Header,
             Self::StagedFile => Denied::StagedFile,
             Self::BadPart => Denied::Part,
@@ -190,30 +65,50 @@ impl Denial {
     }
 }
 
-/// Headers that are the host's: the credential, the connection, the body's framing.
-const HOST_HEADERS: [&str; 14] = [
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "x-forwarded-for",
-];
-
 /// What one authorization's plugin may ask for under one export's options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     endpoint: Endpoint,
     rules: Vec<Rule>,
+    /// What the operator grants of the manifest's routes; all of them, if nothing is said.
+    narrowed: Option<Vec<RouteGrant>>,
     credential_headers: Vec<String>,
+    cookie: bool,
+}
+
+/// One kind of request that the manifest asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rule {
+    pattern: Pattern,
+    /// As the manifest has it.
+    written: String,
+    purpose: String,
+}
+
+/// A decision about one request, and what led to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Where it would go, or why it would not.
+    pub decision: Result<Url, Denial>,
+    /// The manifest's route that it is of.
+    pub route: Option<ManifestRoute>,
+    /// If it is of none: those of the manifest, the nearest first, and why it is not theirs.
+    pub others: Vec<(ManifestRoute, Mismatch)>,
+    /// The operator's routes, if there are any.
+    pub narrowed: Option<Vec<String>>,
+    /// The one of these that grants it.
+    pub grant: Option<String>,
+}
+
+/// A route as the manifest asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ManifestRoute {
+    /// As it is written there.
+    pub written: String,
+    /// With the export's options filled in.
+    pub means: String,
+    /// What for.
+    pub purpose: String,
 }
 
 impl Policy {
@@ -227,27 +122,15 @@ impl Policy {
         options: &Map<String, Value>,
     ) -> Result<Self, RouteError> {
         let schema: Value = serde_json::from_str(&manifest.options_schema).unwrap_or_default();
-        let rules = manifest
-            .routes
-            .iter()
-            .map(|route| {
-                let method = fill(&route.method, options, &schema)?;
-                let path = fill(&route.path, options, &schema)?;
-                if !well_formed(&path) {
-                    return Err(RouteError::BadPath(path));
-                }
-                let segments = path
-                    .split('/')
-                    .skip(1)
-                    .map(|segment| match segment {
-                        "*" => None,
-                        hole if hole.starts_with('{') && hole.ends_with('}') => None,
-                        fixed => Some(fixed.to_owned()),
-                    })
-                    .collect();
-                Ok(Rule { method, segments })
+        let rule = |route: &Route| {
+            let method = fill(&route.method, options, &schema)?;
+            let path = fill(&route.path, options, &schema)?;
+            Ok(Rule {
+                pattern: Pattern::new(&method, &path)?,
+                written: format!("{} {}", route.method, route.path),
+                purpose: route.purpose.clone(),
             })
-            .collect::<Result<_, _>>()?;
+        };
         let credential_headers = manifest
             .auth_methods
             .iter()
@@ -256,9 +139,19 @@ impl Policy {
             .collect();
         Ok(Self {
             endpoint,
-            rules,
+            rules: manifest.routes.iter().map(rule).collect::<Result<_, _>>()?,
+            narrowed: None,
             credential_headers,
+            cookie: declared_headers(manifest).any(|name| name.eq_ignore_ascii_case("cookie")),
         })
+    }
+
+    /// The same, with no more than what these grant as well.
+    pub fn narrowed(self, grants: Vec<RouteGrant>) -> Self {
+        Self {
+            narrowed: Some(grants),
+            ..self
+        }
     }
 
     /// Where requests go.
@@ -266,58 +159,26 @@ impl Policy {
         &self.endpoint
     }
 
+    /// The manifest's routes, options filled in.
+    pub fn routes(&self) -> impl Iterator<Item = String> {
+        self.rules.iter().map(|rule| rule.pattern.to_string())
+    }
+
+    /// Whether a grant is about any of the manifest's routes.
+    pub fn asks_for(&self, grant: &RouteGrant) -> bool {
+        self.rules.iter().any(|rule| rule.pattern.meets(&grant.0))
+    }
+
     /// The URL that a request goes to.
     ///
     /// # Errors
     /// Why it does not go anywhere.
     pub fn judge(&self, request: &Request, staged: Option<&StagedFile>) -> Result<Url, Denial> {
-        if !well_formed(&request.path) {
-            return Err(Denial::Path);
-        }
-        let segments: Vec<_> = request.path.split('/').skip(1).collect();
-        let allowed =
-            self.rules.iter().any(|rule| {
-                rule.method == request.method
-                    && rule.segments.len() == segments.len()
-                    && rule.segments.iter().zip(&segments).all(|(rule, segment)| {
-                        rule.as_deref().is_none_or(|fixed| fixed == *segment)
-                    })
-            });
-        if !allowed {
-            let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
-            let method = known
-                .iter()
-                .find(|m| **m == request.method)
-                .unwrap_or(&"unknown");
-            return Err(Denial::Route {
-                method: (*method).to_owned(),
-            });
-        }
-        for (name, value) in &request.headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Denial::BadHeader)?;
-            HeaderValue::from_str(value).map_err(|_| Denial::BadHeader)?;
-            let taken = HOST_HEADERS.contains(&name.as_str())
-                || self
-                    .credential_headers
-                    .iter()
-                    .any(|header| header == name.as_str())
-                || (name == "content-type" && matches!(request.body, Body::Multipart(_)));
-            if taken {
-                return Err(Denial::HostHeader(name.as_str().to_owned()));
-            }
-        }
+        let url = self.judge_route(&request.method, &request.path, &request.query)?;
+        headers::check(request, &self.credential_headers, self.cookie)?;
         if let Body::Multipart(parts) = &request.body {
             for part in parts {
-                let texts = [
-                    Some(&part.name),
-                    part.file_name.as_ref(),
-                    part.content_type.as_ref(),
-                ];
-                if texts
-                    .into_iter()
-                    .flatten()
-                    .any(|text| text.chars().any(char::is_control))
-                {
+                if !headers::part_is_contained(part) {
                     return Err(Denial::BadPart);
                 }
                 if let Content::Staged(id) = &part.content
@@ -327,40 +188,80 @@ impl Policy {
                 }
             }
         }
-        Ok(self.endpoint.join(&request.path, &request.query))
+        Ok(url)
+    }
+
+    /// What would become of a request without a header or a body, and why.
+    pub fn explain(&self, method: &str, path: &str) -> Explanation {
+        let of_rule = |rule: &Rule| ManifestRoute {
+            written: rule.written.clone(),
+            means: rule.pattern.to_string(),
+            purpose: rule.purpose.clone(),
+        };
+        let matches = |rule: &&Rule| rule.pattern.mismatch(method, path).is_none();
+        let route = self.rules.iter().find(matches).map(of_rule);
+        let mut others: Vec<_> = self
+            .rules
+            .iter()
+            .filter_map(|rule| Some((of_rule(rule), rule.pattern.mismatch(method, path)?)))
+            .collect();
+        others.sort_by_key(|(_, mismatch)| mismatch.distance());
+        if route.is_some() {
+            others.clear();
+        }
+        let grants = self.narrowed.iter().flatten();
+        Explanation {
+            decision: self.judge_route(method, path, &[]),
+            route,
+            others,
+            narrowed: self
+                .narrowed
+                .as_ref()
+                .map(|grants| grants.iter().map(ToString::to_string).collect()),
+            grant: grants
+                .filter(|grant| grant.0.mismatch(method, path).is_none())
+                .map(ToString::to_string)
+                .next(),
+        }
+    }
+
+    fn judge_route(
+        &self,
+        method: &str,
+        path: &str,
+        query: &[(String, String)],
+    ) -> Result<Url, Denial> {
+        if !METHODS.contains(&method) {
+            return Err(Denial::Method);
+        }
+        if !well_formed(path) {
+            return Err(Denial::Path);
+        }
+        let matches = |pattern: &Pattern| pattern.mismatch(method, path).is_none();
+        let method = method.to_owned();
+        if !self.rules.iter().any(|rule| matches(&rule.pattern)) {
+            return Err(Denial::Route { method });
+        }
+        let narrowed = self.narrowed.as_ref();
+        if narrowed.is_some_and(|grants| !grants.iter().any(|grant| matches(&grant.0))) {
+            return Err(Denial::Narrowed { method });
+        }
+        let url = self.endpoint.join(path, query);
+        // Whatever a URL makes of it: it stays below the endpoint.
+        match self.endpoint.holds(&url) {
+            true => Ok(url),
+            false => Err(Denial::Path),
+        }
     }
 }
 
-/// A whole text of the form `{option:name}` becomes the option's value or default.
-fn fill(text: &str, options: &Map<String, Value>, schema: &Value) -> Result<String, RouteError> {
-    let Some(option) = text
-        .strip_prefix("{option:")
-        .and_then(|rest| rest.strip_suffix('}'))
-    else {
-        return Ok(text.to_owned());
-    };
-    options
-        .get(option)
-        .or_else(|| schema.pointer(&format!("/properties/{option}/default")))
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-        .ok_or_else(|| RouteError::NoOption {
-            route: text.to_owned(),
-            option: option.to_owned(),
-        })
-}
-
-/// A path whose segments are plain text: nothing that a server could read as a way out.
-fn well_formed(path: &str) -> bool {
-    let Some(rest) = path.strip_prefix('/') else {
-        return false;
-    };
-    rest.split('/').all(|segment| {
-        !segment.is_empty()
-            && segment != "."
-            && segment != ".."
-            && !segment.chars().any(|c| c.is_control() || c == '\\')
-    })
+/// Headers that a manifest says its requests may set though they are the host's by default.
+pub fn declared_headers(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    manifest
+        .extra
+        .iter()
+        .filter(|(key, _)| key == "request-header")
+        .map(|(_, name)| name.as_str())
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::super::EndpointError;
 use super::*;
 use crate::plugin::types::{AuthMethod, Limits, Part, Route};
 use serde_json::json;
@@ -76,6 +77,18 @@ fn only_routes_of_the_manifest_are_allowed() {
         ("POST", "https://evil.test/users", None),
         ("PATCH", "/users/..\\x", None),
         ("PATCH", "/users/a\r\nb", None),
+        (
+            "PATCH",
+            "/users/50%",
+            Some("https://api.test/v3/users/50%25"),
+        ),
+        ("PATCH", "/users/a@b", Some("https://api.test/v3/users/a@b")),
+        ("PATCH", "/users/%2e%2e", None),
+        ("PATCH", "/users/a%252fb", None),
+        ("PATCH", "/users/a?b=c", None),
+        ("PATCH", "/users/a#b", None),
+        ("CONNECT", "/users", None),
+        ("patch", "/users/1", None),
     ] {
         let url = policy().judge(&request(method, path), None).ok();
         assert_eq!(url.as_ref().map(Url::as_str), expected, "{method} {path:?}");
@@ -103,6 +116,9 @@ fn headers_of_the_host_are_denied() {
         ("Content-Length", "0", false),
         ("Transfer-Encoding", "chunked", false),
         ("Cookie", "a=b", false),
+        ("X_Forwarded_For", "1.2.3.4", false),
+        ("Proxy-Connection", "close", false),
+        ("X_Key", "mine", false),
         ("x-key", "mine", false),
         ("a", "b\r\nc: d", false),
         ("a b", "c", false),
@@ -179,4 +195,87 @@ fn a_route_needs_its_option() {
         Policy::new(endpoint, &manifest(), &options),
         Err(RouteError::BadPath(_))
     ));
+}
+
+#[test]
+fn a_cookie_is_allowed_only_where_the_manifest_declares_it() {
+    let endpoint = Endpoint::parse("https://a.test", false).unwrap();
+    let options = json!({"method": "PATCH"}).as_object().unwrap().clone();
+    let mut manifest = manifest();
+    let pair = |name: &str| ("request-header".to_owned(), name.to_owned());
+    // Only of cookies can a manifest say so.
+    manifest.extra = vec![pair("Cookie"), pair("host")];
+    let policy = Policy::new(endpoint, &manifest, &options).unwrap();
+    let mut asked = request("POST", "/users");
+    asked.headers = vec![("cookie".to_owned(), "a=b".to_owned())];
+    assert!(policy.judge(&asked, None).is_ok());
+    asked.headers = vec![("host".to_owned(), "evil.test".to_owned())];
+    assert!(policy.judge(&asked, None).is_err());
+}
+
+#[test]
+fn an_operator_narrows_and_never_widens() {
+    let grants = [
+        "POST /users",
+        "GET /jobs/7",
+        "GET /admin",
+        "PATCH /users/{id}",
+    ];
+    let grants: Vec<_> = grants.map(|text| RouteGrant::parse(text).unwrap()).into();
+    assert!(policy().asks_for(&grants[1]) && !policy().asks_for(&grants[2]));
+    let policy = policy().narrowed(grants);
+    for (method, path, expected) in [
+        ("POST", "/users", None),
+        ("GET", "/jobs/7", None),
+        ("PATCH", "/users/1", None),
+        ("GET", "/jobs/8", Some("do not grant it")),
+        ("GET", "/admin", Some("no route of the manifest")),
+    ] {
+        let denial = policy.judge(&request(method, path), None).err();
+        match (denial.map(|denial| denial.to_string()), expected) {
+            (None, None) => {}
+            (Some(said), Some(says)) => assert!(said.contains(says), "{path}: {said}"),
+            (found, _) => panic!("{path}: {found:?}"),
+        }
+    }
+    let nothing = policy.narrowed(vec![]);
+    assert!(nothing.judge(&request("POST", "/users"), None).is_err());
+}
+
+#[test]
+fn a_decision_is_explained() {
+    let grant = RouteGrant::parse("GET /jobs/*").unwrap();
+    let policy = policy().narrowed(vec![grant]);
+    let allowed = policy.explain("GET", "/jobs/7");
+    assert_eq!(
+        allowed.decision.unwrap().as_str(),
+        "https://api.test/v3/jobs/7"
+    );
+    let route = allowed.route.unwrap();
+    assert_eq!(
+        (route.written.as_str(), route.means.as_str()),
+        ("GET {option:job_path}", "GET /jobs/*")
+    );
+    assert_eq!(allowed.grant.as_deref(), Some("GET /jobs/*"));
+    assert!(allowed.others.is_empty());
+
+    let narrowed = policy.explain("POST", "/users");
+    assert!(matches!(narrowed.decision, Err(Denial::Narrowed { .. })));
+    assert!(narrowed.route.is_some() && narrowed.grant.is_none());
+
+    let unknown = policy.explain("GET", "/job/7");
+    assert!(matches!(unknown.decision, Err(Denial::Route { .. })));
+    let near: Vec<_> = unknown
+        .others
+        .iter()
+        .map(|(route, why)| (route.means.as_str(), *why))
+        .collect();
+    assert_eq!(
+        near,
+        [
+            ("GET /jobs/*", Mismatch::Segment(1)),
+            ("POST /users", Mismatch::Method),
+            ("PATCH /users/*", Mismatch::Method),
+        ]
+    );
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use toml::de::DeValue;
 
 use super::{limits, own_name};
-use crate::capability::http::{Addresses, Endpoint, Proxy};
+use std::ops::Range;
+
+use crate::capability::http::{Addresses, Endpoint, Proxy, RouteGrant};
 use crate::config::model::{Authorization, AuthorizationSpans, Secret};
 use crate::config::read::{At, Section};
 
@@ -50,6 +52,7 @@ pub(super) fn authorization(section: Section<'_>, folder: &Path) -> Authorizatio
             })
             .ok()
     });
+    let (routes, route_spans) = routes(&section);
     let requests = section.number("requests_in_flight", 1..=1024);
     let mut secrets = BTreeMap::new();
     let mut secret_spans = BTreeMap::new();
@@ -75,12 +78,14 @@ pub(super) fn authorization(section: Section<'_>, folder: &Path) -> Authorizatio
             method: span_of(&method),
             endpoint: span_of(&endpoint),
             secrets: secret_spans,
+            routes: route_spans,
             whole,
         },
         method: method.map(|text| text.value),
         endpoint: endpoint.map(|text| text.value),
         allow_http,
         allow_addresses: addresses.unwrap_or_default(),
+        routes,
         proxy,
         requests_in_flight: requests.map_or(REQUESTS_IN_FLIGHT, |n| n as usize),
         limits,
@@ -109,6 +114,36 @@ fn addresses(section: &Section<'_>) -> Option<Addresses> {
     Addresses::granting(texts).ok().filter(|_| understood)
 }
 
+/// The routes that the operator grants, and where each stands.
+fn routes(section: &Section<'_>) -> (Option<Vec<RouteGrant>>, Vec<Range<usize>>) {
+    let Some(texts) = section.texts("routes") else {
+        return (None, vec![]);
+    };
+    if texts.is_empty() {
+        let at = section.key_span("routes").unwrap_or(section.span.clone());
+        let mistake = section.collector.at(
+            at,
+            "`routes` grants nothing, so that no request could be made",
+        );
+        section.collector.add(mistake.help(
+            "name some, like `routes = [\"POST /users\"]`, or leave the key out to grant all that the manifest asks for",
+        ));
+    }
+    let (mut grants, mut spans) = (vec![], vec![]);
+    for text in texts {
+        match RouteGrant::parse(&text.value) {
+            Ok(grant) => {
+                grants.push(grant);
+                spans.push(text.span);
+            }
+            Err(error) => section
+                .collector
+                .add(section.collector.at(text.span, error.to_string())),
+        }
+    }
+    (Some(grants), spans)
+}
+
 fn secret(
     section: &Section<'_>,
     key: &At<String>,
@@ -117,7 +152,7 @@ fn secret(
 ) -> Option<Secret> {
     let collector = section.collector;
     let ways = format!(
-        "`{0} = {{ env = \"NAME\" }}` or `{0} = {{ file = \"path\" }}`",
+        "`{0} = {{ env = \"NAME\" }}`, `{0} = {{ file = \"path\" }}` or `{0} = {{ command = [\"program\", \"argument\"] }}`",
         key.value
     );
     let Some(table) = value.as_table() else {
@@ -137,11 +172,14 @@ fn secret(
         key.span.clone(),
         table,
     );
+    let shared = inner.boolean("shared");
     let found: Vec<Secret> = [
         inner.text("env").map(|text| Secret::Env(text.value)),
-        inner
-            .text("file")
-            .map(|text| Secret::File(folder.join(text.value))),
+        inner.text("file").map(|text| Secret::File {
+            path: folder.join(text.value),
+            shared: shared.unwrap_or(false),
+        }),
+        command(&inner, folder),
         inner
             .text("value")
             .map(|text| Secret::Value(text.value.into())),
@@ -170,7 +208,7 @@ fn secret(
                 .at(
                     key.span.clone(),
                     format!(
-                        "secret `{}` needs exactly one of env, file, value",
+                        "secret `{}` needs exactly one of env, file, command, value",
                         key.value
                     ),
                 )
@@ -178,5 +216,36 @@ fn secret(
         );
         return None;
     }
+    if let (Some(_), [Secret::Env(_) | Secret::Command { .. } | Secret::Value(_)]) =
+        (shared, found.as_slice())
+    {
+        let title = format!(
+            "secret `{}` is no file, so there is nothing to share",
+            key.value
+        );
+        let mistake = collector.at(key.span.clone(), title);
+        collector.add(mistake.help("`shared` says that others may read the secret's file"));
+    }
     found.into_iter().next()
+}
+
+/// A program, and what it is called with. A path with a folder in it begins at the file's folder.
+fn command(section: &Section<'_>, folder: &Path) -> Option<Secret> {
+    let mut texts = section.texts("command")?.into_iter();
+    let program = texts.next().filter(|text| !text.value.is_empty());
+    let Some(program) = program else {
+        let at = section.key_span("command").unwrap_or(section.span.clone());
+        let mistake = section.collector.at(at, "`command` names no program");
+        section
+            .collector
+            .add(mistake.help("write `command = [\"program\", \"argument\"]`"));
+        return None;
+    };
+    Some(Secret::Command {
+        program: match program.value.contains('/') {
+            true => folder.join(&program.value),
+            false => program.value.into(),
+        },
+        args: texts.map(|text| text.value).collect(),
+    })
 }

@@ -109,7 +109,7 @@ fn each_mistake_names_line_and_remedy() {
             "{ env = \"KEY\" }",
             "{ env = \"A\", file = \"b\" }",
             6,
-            "exactly one of env, file, value",
+            "exactly one of env, file, command, value",
         ),
         (
             "{ env = \"KEY\" }",
