@@ -33,6 +33,8 @@ mod kill;
 mod mistakes;
 #[path = "all/operator.rs"]
 mod operator;
+#[path = "all/repository.rs"]
+mod repository;
 #[path = "all/rotation.rs"]
 mod rotation;
 #[path = "all/sandbox.rs"]

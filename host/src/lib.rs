@@ -4,13 +4,15 @@
 //! [`config`] reads what an operator wrote. The `sluice` program is a thin face of this library;
 //! `examples/embed.rs` is another.
 #![deny(missing_docs)]
-#![forbid(unsafe_code)]
 
 mod blocking;
 pub mod capability;
 pub mod config;
 pub mod deploy;
 pub mod export;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod plugin;
 pub mod source;
 pub mod store;

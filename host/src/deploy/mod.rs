@@ -2,6 +2,8 @@
 //! accepted by the plugin. Whatever is wrong is told at the operator's line.
 
 mod builder;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod sample;
 mod secrets;
 mod settings;

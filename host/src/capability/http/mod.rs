@@ -6,6 +6,8 @@
 
 mod account;
 mod credential;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod gate;
 mod policy;
 mod recorder;

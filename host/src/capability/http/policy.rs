@@ -118,7 +118,13 @@ pub enum RouteError {
         "route `{0}`: a path begins with `/` and has no empty segment, `.`, `..`, query or fragment"
     )]
     BadPath(String),
+    /// Its method is none of the contract's: a `CONNECT` would be a tunnel.
+    #[error("route method `{0}`: expected one of {known}", known = METHODS.join(", "))]
+    BadMethod(String),
 }
+
+/// The methods of the contract.
+const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
 /// Why a request is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -190,6 +196,9 @@ impl Policy {
             .iter()
             .map(|route| {
                 let method = fill(&route.method, options, &schema)?;
+                if !METHODS.contains(&method.as_str()) {
+                    return Err(RouteError::BadMethod(method));
+                }
                 let path = fill(&route.path, options, &schema)?;
                 if !well_formed(&path) {
                     return Err(RouteError::BadPath(path));
@@ -242,8 +251,7 @@ impl Policy {
                     })
             });
         if !allowed {
-            let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
-            let method = known
+            let method = METHODS
                 .iter()
                 .find(|m| **m == request.method)
                 .unwrap_or(&"unknown");
@@ -266,16 +274,15 @@ impl Policy {
         }
         if let Body::Multipart(parts) = &request.body {
             for part in parts {
-                let texts = [
-                    Some(&part.name),
-                    part.file_name.as_ref(),
-                    part.content_type.as_ref(),
-                ];
-                if texts
+                let names = [Some(&part.name), part.file_name.as_ref()];
+                // Names stand in quotes, and servers differ on what a backslash there means.
+                let quoted = |c: char| c.is_control() || matches!(c, '"' | '\\');
+                let bad_name = names
                     .into_iter()
                     .flatten()
-                    .any(|text| text.chars().any(char::is_control))
-                {
+                    .any(|name| name.contains(quoted));
+                let kind = part.content_type.as_deref().unwrap_or_default();
+                if bad_name || kind.contains(char::is_control) {
                     return Err(Denial::BadPart);
                 }
                 if let Content::Staged(id) = &part.content
