@@ -28,8 +28,9 @@ impl Source {
         // The quotes of a text over several lines that is open, and may be a secret.
         let mut open = None;
         for line in self.text.split_inclusive('\n') {
-            if open.is_none() && line.trim_start().starts_with('[') {
-                among_secrets = line.contains("secret");
+            // One that stands in an open text is none, or the text was never meant to be open.
+            if line.trim_start().starts_with('[') {
+                among_secrets = line.contains("secret") || (among_secrets && open.is_some());
             }
             let hide = among_secrets || line.contains("secret") || line.contains("value");
             if open.is_some() {

@@ -35,7 +35,11 @@ macro_rules! export {
 /// The code generated from `wit/`. Plugins use the names above.
 #[doc(hidden)]
 #[allow(missing_docs, reason = "generated; documented in wit/")]
-#[allow(unsafe_code, reason = "generated: texts cross the border as pointers")]
+#[allow(
+    unsafe_code,
+    clippy::mem_forget,
+    reason = "generated: texts cross the border as pointers"
+)]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "..",
