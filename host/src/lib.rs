@@ -4,7 +4,6 @@
 //! [`config`] reads what an operator wrote. The `sluice` program is a thin face of this library;
 //! `examples/embed.rs` is another.
 #![deny(missing_docs)]
-#![deny(unsafe_code)]
 
 pub mod admin;
 mod blocking;
@@ -12,6 +11,9 @@ pub mod capability;
 pub mod config;
 pub mod deploy;
 pub mod export;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod plugin;
 pub mod source;
 pub mod store;

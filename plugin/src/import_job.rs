@@ -14,6 +14,9 @@ const TOKEN_VERSION: u64 = 1;
 /// Longest job id, in bytes: the contract allows 4 KiB for the whole token, escapes included.
 const MAX_ID: usize = 512;
 
+/// Numbers in the contract stay below this, so that every guest language holds them.
+const NUMBERS: u64 = 1 << 53;
+
 // What counts of rows may be called beside the status; the destination's own names are unknown.
 const DONE: &[&str] = &["done", "processed", "rows_processed", "processed_rows"];
 const TOTAL: &[&str] = &["total", "rows", "total_rows", "rows_total"];
@@ -194,6 +197,7 @@ pub fn status(
         names
             .iter()
             .find_map(|name| job.get(*name).and_then(Value::as_u64))
+            .filter(|number| *number < NUMBERS)
     };
 
     let succeeded = is_word_of(&options.status_succeeded, &word);
@@ -240,7 +244,7 @@ fn refused_rows(body: &Value, options: &Options) -> Vec<RefusedRow> {
         let number = number
             .as_u64()
             .or_else(|| number.as_str()?.trim().parse().ok());
-        let row = number.filter(|row| (1..1 << 53).contains(row))?;
+        let row = number.filter(|row| (1..NUMBERS).contains(row))?;
         let said = answer::message_in(entry);
         let reason = match said.is_empty() {
             true => "the destination gave no reason".to_owned(),

@@ -13,6 +13,9 @@ pub mod date_format;
 pub mod deliver;
 pub mod email;
 pub mod fields;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod import_job;
 pub mod manifest;
 pub mod mapping;

@@ -126,9 +126,10 @@ fn hide_words(text: &str, hidden: &mut [bool]) {
     let mut start = 0;
     for word in text.split(' ') {
         let digits = word.chars().filter(char::is_ascii_digit).count();
+        // Several may stand together, and the first sign need not be an address's.
         let is_address = word
-            .find('@')
-            .is_some_and(|at| at > 0 && at + 1 < word.len());
+            .match_indices('@')
+            .any(|(at, _)| at > 0 && at + 1 < word.len());
         if is_address || digits >= MANY_DIGITS {
             hidden[start..start + word.len()].fill(true);
         }
@@ -148,6 +149,7 @@ mod tests {
             ("email is invalid", "email is invalid"),
             ("Email a@b.co is taken", "Email *** is taken"),
             ("conflict (email=A@B.co, id 7)", "conflict *** id 7)"),
+            ("taken: @x,a@b.co", "taken: ***"),
             ("ANN EXAMPLE is unknown", "*** is unknown"),
             ("Ann  Example\nis unknown", "*** is unknown"),
             ("no such city: München!", "no such city: ***!"),

@@ -106,6 +106,12 @@ impl Options {
         ] {
             if name.trim().is_empty() {
                 add(option, "must not be empty".to_owned());
+            } else if name.contains(|c: char| c.is_control() || matches!(c, '"' | '\\')) {
+                // It becomes the name of a part of the form that starts an import.
+                add(
+                    option,
+                    "must not hold quotes, backslashes or control characters".to_owned(),
+                );
             } else if counts && name != own && taken.contains(&name.as_str()) {
                 add(
                     option,
@@ -113,6 +119,12 @@ impl Options {
                 );
             }
             taken.push(name);
+        }
+        if self.entity == "import_type" {
+            add(
+                "entity",
+                "`import_type` is the name of something else that is sent".to_owned(),
+            );
         }
         if in_body && (self.welcome_flag == self.entity || self.merge_flag == self.entity) {
             add("entity", "is the name of a flag, too".to_owned());

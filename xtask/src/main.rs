@@ -3,6 +3,8 @@
 //! Each does whatever set-up it needs by itself. Depends on next to nothing, so that it can say
 //! what it does before anything large is compiled.
 
+mod deny;
+mod fuzz;
 mod mutants;
 mod plugin;
 mod run;
@@ -56,6 +58,20 @@ enum Command {
         /// Only those with this in their name.
         only: Option<String>,
     },
+    /// Throw made-up inputs at what reads the words of strangers: configuration, sources, requests,
+    /// answers. What breaks a promise is kept as a seed.
+    Fuzz {
+        /// One of the targets in tests/fuzz/; without it all of them.
+        target: Option<String>,
+        /// How long each runs.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// How many run side by side.
+        #[arg(long, default_value_t = 1)]
+        at_once: usize,
+    },
+    /// Look at licences, origins and advisories of everything that is built in.
+    Deny,
     /// Measure: memory over audience sizes, rows per second, what exports notice of bad neighbours, and
     /// what the limits cost.
     Bench,
@@ -70,6 +86,12 @@ fn main() -> Result<()> {
         Command::Test { rest } => run::test(&rest),
         Command::Soak { minutes, seed } => run::soak(minutes, seed),
         Command::Mutants { only } => mutants::run(only.as_deref()),
+        Command::Fuzz {
+            target,
+            minutes,
+            at_once,
+        } => fuzz::run(target.as_deref(), minutes, at_once),
+        Command::Deny => deny::run(),
         Command::Bench => run::bench(),
     }
 }

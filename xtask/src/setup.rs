@@ -176,7 +176,7 @@ fn quiet(command: &mut Command) -> bool {
 }
 
 /// What a command prints, without the white space around it.
-fn output(command: &mut Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command
         .output()

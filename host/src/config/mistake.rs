@@ -25,18 +25,52 @@ impl Source {
     fn shown(&self) -> String {
         let mut shown = String::with_capacity(self.text.len());
         let mut among_secrets = false;
+        // The quotes of a text over several lines that is open, and may be a secret.
+        let mut open = None;
         for line in self.text.split_inclusive('\n') {
+            // One that stands in an open text is none, or the text was never meant to be open.
             if line.trim_start().starts_with('[') {
-                among_secrets = line.contains("secret");
+                among_secrets = line.contains("secret") || (among_secrets && open.is_some());
             }
-            if among_secrets || line.contains("secret") || line.contains("value") {
+            let hide = among_secrets || line.contains("secret") || line.contains("value");
+            if open.is_some() {
+                blank(line, &mut shown);
+            } else if hide {
                 star(line, &mut shown);
             } else {
                 shown.push_str(line);
             }
+            if open.is_some() || hide {
+                open = left_open(line, open);
+            }
         }
         shown
     }
+}
+
+/// Which quotes of a text over several lines are open behind a line, given those before it.
+fn left_open(line: &str, mut open: Option<&'static str>) -> Option<&'static str> {
+    let mut rest = line;
+    loop {
+        let find = |quotes| rest.find(quotes).map(|at| (at, quotes));
+        let next = match open {
+            Some(quotes) => find(quotes),
+            None => find("\"\"\"").into_iter().chain(find("'''")).min(),
+        };
+        let Some((at, quotes)) = next else {
+            return open;
+        };
+        open = open.is_none().then_some(quotes);
+        rest = &rest[at + quotes.len()..];
+    }
+}
+
+/// Everything becomes stars.
+fn blank(line: &str, shown: &mut String) {
+    shown.extend(line.chars().map(|c| match c {
+        '\n' | '\r' => c.to_string(),
+        c => "*".repeat(c.len_utf8()),
+    }));
 }
 
 /// Every value becomes stars, but for what follows `env =` and `file =`; also one without quotes or
@@ -45,6 +79,8 @@ fn star(line: &str, shown: &mut String) {
     const WORDS: [&str; 3] = ["env", "file", "value"];
     let mut rest = line;
     let mut before = "";
+    // Behind a `=` stands a value, which may end in one itself.
+    let mut in_value = false;
     while let Some(c) = rest.chars().next() {
         let (length, hide) = if c == '"' || c == '\'' {
             let end = rest[1..].find([c, '\n']).map_or(rest.len(), |at| at + 1);
@@ -52,10 +88,19 @@ fn star(line: &str, shown: &mut String) {
         } else if c.is_alphanumeric() {
             let end = rest.find(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
             let word = &rest[..end.unwrap_or(rest.len())];
-            let is_key = rest[word.len()..].trim_start().starts_with('=') || WORDS.contains(&word);
-            before = word;
-            (word.len(), !is_key && line.contains('='))
+            let is_key = !in_value
+                && (rest[word.len()..].trim_start().starts_with('=') || WORDS.contains(&word));
+            if is_key {
+                before = word;
+            }
+            let header = line.trim_start().starts_with('[') && !line.contains('=');
+            (word.len(), !is_key && !header)
         } else {
+            match c {
+                '=' => in_value = true,
+                '{' | ',' => in_value = false,
+                _ => {}
+            }
             (c.len_utf8(), false)
         };
         let (part, behind) = rest.split_at(length);
@@ -87,8 +132,8 @@ fn star(line: &str, shown: &mut String) {
 /// One mistake.
 #[derive(Clone, Debug)]
 pub struct Mistake {
-    source: Option<Arc<Source>>,
-    span: Range<usize>,
+    pub(super) source: Option<Arc<Source>>,
+    pub(super) span: Range<usize>,
     title: String,
     label: String,
     help: Option<String>,
@@ -222,6 +267,8 @@ mod tests {
             "api-key = 'sekrit'",
             "api-key = sekrit",
             "api-key = { value = \"sekrit",
+            "api-key = { value = sekrit== }",
+            "api-key = { value = \"\"\"\nsekrit\n[sekrit]\n\"\"\" }",
             "api-key = { env = \"NAME\", value = \"sekrit\" }",
         ] {
             let text = format!("[authorizations.a.secrets]\n{line}\n");
@@ -234,6 +281,7 @@ mod tests {
                 shown.contains("api-key = ") && !shown.contains("sekrit"),
                 "{shown}"
             );
+            assert!(!source.shown().contains("sekrit"), "{}", source.shown());
             assert_eq!(source.shown().len(), text.len());
             assert!(!format!("{source:?}").contains("sekrit"));
         }

@@ -3,6 +3,8 @@
 //! One file a tenant: its authorizations and exports. Every mistake is collected with the place
 //! where it stands, so that one run shows them all.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod load;
 mod mistake;
 mod model;

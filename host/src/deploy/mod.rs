@@ -4,6 +4,8 @@
 mod ask;
 mod builder;
 mod explain;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod routes;
 mod sample;
 mod secrets;

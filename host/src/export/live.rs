@@ -1,6 +1,6 @@
 //! Live delivery: lanes side by side, each in order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -263,7 +263,7 @@ async fn deliver_batch(
 
 /// Sorts the rows of one answer into outcomes. Rows to retry are put off one by one where others
 /// got through; where none did, the whole lane waits, and so does one that was told to.
-fn sort(
+pub(super) fn sort(
     clock: &Clock,
     delivery: Delivery,
     rows: usize,
@@ -278,7 +278,7 @@ fn sort(
         .into_iter()
         .map(|rejection| (rejection.row as usize, rejection))
         .collect();
-    let retry: Vec<usize> = delivery.retry.iter().map(|&row| row as usize).collect();
+    let retry: HashSet<usize> = delivery.retry.iter().map(|&row| row as usize).collect();
     let stuck = retry.len() == rows && rows > 0;
     let hindrance = match why {
         Some(Trouble::Passing {

@@ -9,6 +9,8 @@ mod bell;
 mod clock;
 mod context;
 mod exporter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod handle;
 mod ingest;
 mod isolate;

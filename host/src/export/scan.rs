@@ -191,44 +191,13 @@ impl Writer<'_> {
             bytes: base,
             ..
         } = self.appender.end;
-        let first = self.chunk.rows.len();
-        let mut sum = Digest::default();
-        let mut of_row = vec![None; rows.len()];
-        let mut start = staged.start;
-        let mut rejected = vec![false; rows.len()];
-        for rejection in &staged.rejected {
-            rejected[rejection.row as usize] = true;
-        }
-        for (index, &end) in staged.ends.iter().enumerate() {
-            if !rejected[index] {
-                of_row[index] = Some(self.chunk.rows.len());
-                let member = identity("member:", &batch.members[rows.start + index]);
-                let bytes = &staged.bytes[start as usize..end as usize];
-                sum = sum.plus(row_digest(&member, bytes));
-                self.chunk.rows.push(StagedRow {
-                    file,
-                    start: base + u64::from(start),
-                    end: base + u64::from(end),
-                    identities: vec![member],
-                    line: batch.lines[rows.start + index],
-                });
-            }
-            start = end;
-        }
-        let mut begin = 0;
-        for (&end, &row) in staged.identity_ends.iter().zip(&staged.identity_rows) {
-            if let Some(staged_row) = of_row[row as usize] {
-                let text = &staged.identities[begin..end as usize];
-                self.chunk.rows[staged_row]
-                    .identities
-                    .push(identity("destination:", text));
-            }
-            begin = end as usize;
-        }
+        let members = &batch.members[rows.clone()];
+        let lines = &batch.lines[rows.clone()];
+        let (added, sum) = staged_rows(staged, members, lines, file, base);
         let of_file = self.chunk.digests.entry(file).or_default();
         *of_file = of_file.plus(sum);
-        let added = (self.chunk.rows.len() - first) as u64;
-        self.appender.append(&staged.bytes, added)?;
+        self.appender.append(&staged.bytes, added.len() as u64)?;
+        self.chunk.rows.extend(added);
         for rejection in &staged.rejected {
             let row = rows.start + rejection.row as usize;
             self.refuse(
@@ -303,6 +272,51 @@ impl Writer<'_> {
         self.context.store.run(move |_| last.sync()).await?;
         Ok(self.chunk)
     }
+}
+
+/// What an answer adds to a staged file that is `base` bytes long so far: the rows that were not
+/// rejected, and their share of the checksum. `contract` has seen to it that every offset and index
+/// is in range.
+pub(super) fn staged_rows(
+    staged: &Staged,
+    members: &[String],
+    lines: &[u64],
+    file: u32,
+    base: u64,
+) -> (Vec<StagedRow>, Digest) {
+    let mut rows = vec![];
+    let mut sum = Digest::default();
+    let mut of_row = vec![None; members.len()];
+    let mut start = staged.start;
+    let mut rejected = vec![false; members.len()];
+    for rejection in &staged.rejected {
+        rejected[rejection.row as usize] = true;
+    }
+    for (index, &end) in staged.ends.iter().enumerate() {
+        if !rejected[index] {
+            of_row[index] = Some(rows.len());
+            let member = identity("member:", &members[index]);
+            let bytes = &staged.bytes[start as usize..end as usize];
+            sum = sum.plus(row_digest(&member, bytes));
+            rows.push(StagedRow {
+                file,
+                start: base + u64::from(start),
+                end: base + u64::from(end),
+                identities: vec![member],
+                line: lines[index],
+            });
+        }
+        start = end;
+    }
+    let mut begin = 0;
+    for (&end, &row) in staged.identity_ends.iter().zip(&staged.identity_rows) {
+        if let Some(row) = of_row[row as usize] {
+            let text = &staged.identities[begin..end as usize];
+            rows[row].identities.push(identity("destination:", text));
+        }
+        begin = end as usize;
+    }
+    (rows, sum)
 }
 
 /// Half of a SHA-256 over the kind and the text of an identity.

@@ -32,8 +32,59 @@ pub(super) fn manifest(manifest: &Manifest) -> Result<(), String> {
     if manifest.routes.is_empty() {
         return Err("`routes` must hold at least one".to_owned());
     }
-    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&manifest.options_schema)
-        .map_err(|error| format!("`options-schema` must be a JSON object: {error}"))?;
+    if shown(manifest).any(|text| text.contains(char::is_control)) {
+        return Err("no text may hold a line break or another control character".to_owned());
+    }
+    let schema: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&manifest.options_schema)
+            .map_err(|error| format!("`options-schema` must be a JSON object: {error}"))?;
+    references(&schema)
+}
+
+/// What is printed for the operator, where an escape sequence could forge what stands around it.
+fn shown(manifest: &Manifest) -> impl Iterator<Item = &String> {
+    let own = [
+        &manifest.name,
+        &manifest.version,
+        &manifest.description,
+        &manifest.endpoint,
+    ];
+    let methods = manifest.auth_methods.iter().flat_map(|method| {
+        let credentials = method.credentials.iter();
+        let credentials = credentials.flat_map(|c| [&c.id, &c.label, &c.description]);
+        let headers = method.headers.iter();
+        let headers = headers.flat_map(|(name, template)| [name, template]);
+        [&method.id, &method.label]
+            .into_iter()
+            .chain(credentials)
+            .chain(headers)
+    });
+    let routes = manifest.routes.iter();
+    let fields = manifest.fields.iter();
+    own.into_iter()
+        .chain(methods)
+        .chain(routes.flat_map(|r| [&r.method, &r.path, &r.purpose]))
+        .chain(fields.flat_map(|f| [&f.name, &f.format, &f.description]))
+        .chain(&manifest.custom_fields)
+}
+
+/// A schema that points at parts of itself can stand for one that is exponentially larger, or has no
+/// end; and the host judges by it outside of every budget.
+fn references(schema: &serde_json::Map<String, serde_json::Value>) -> Result<(), String> {
+    use serde_json::Value;
+    for (key, value) in schema {
+        if matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef") {
+            return Err(format!("`options-schema` may not use `{key}`"));
+        }
+        let mut ahead = vec![value];
+        while let Some(value) = ahead.pop() {
+            match value {
+                Value::Object(object) => references(object)?,
+                Value::Array(items) => ahead.extend(items),
+                _ => {}
+            }
+        }
+    }
     Ok(())
 }
 

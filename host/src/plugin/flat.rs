@@ -150,7 +150,7 @@ impl Rows {
     }
 
     /// As the contract wants it: rows of `columns` cells.
-    pub(super) fn batch(&self, columns: usize) -> &Batch {
+    pub(crate) fn batch(&self, columns: usize) -> &Batch {
         debug_assert_eq!(self.0.ends.len(), self.0.changes.len() * columns);
         &self.0
     }

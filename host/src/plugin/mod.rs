@@ -9,6 +9,8 @@ mod contract;
 mod engine;
 mod error;
 pub mod flat;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod grant;
 mod guard;
 mod inspect;

@@ -120,7 +120,7 @@ struct Wire<'a> {
 
 impl LineFormat {
     /// Reads one line; `None` if it is about another audience or empty.
-    fn read(&self, line: &[u8], position: &str) -> Option<Incoming> {
+    pub(super) fn read(&self, line: &[u8], position: &str) -> Option<Incoming> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return None;
         }

@@ -135,7 +135,7 @@ pub(super) fn too_long() -> Unreadable {
     Unreadable(format!("is longer than {LINE_LIMIT_BYTES} bytes"))
 }
 
-fn member(
+pub(super) fn member(
     line: &[u8],
     projection: &Projection,
     batch: &mut ScannedBatch,

@@ -4,6 +4,8 @@
 //! Positions are handed out with what was read and become durable in the same transaction.
 
 mod changes;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod lines;
 mod members;
 mod project;

@@ -1,7 +1,7 @@
 //! From a line of JSON to the mapped attributes of a member. Pure.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -167,22 +167,32 @@ impl Projection {
 
     /// A row's attributes as JSON, by source name: what is kept when it cannot be sent.
     pub fn describe(&self, rows: &Rows, row: usize) -> String {
-        let object: serde_json::Map<_, _> = self
-            .columns
-            .iter()
-            .zip(rows.row(row, self.columns.len()))
-            .filter_map(|(path, (kind, text))| {
-                let value = match kind {
-                    cell::ABSENT => return None,
-                    cell::TEXT => serde_json::Value::from(text),
-                    cell::NULL => serde_json::Value::Null,
-                    _ => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
-                };
-                Some((path.name.clone(), value))
-            })
-            .collect();
-        serde_json::Value::Object(object).to_string()
+        let mut object = String::from("{");
+        let mut said = HashSet::new();
+        for (path, (kind, text)) in self.columns.iter().zip(rows.row(row, self.columns.len())) {
+            if kind == cell::ABSENT || !said.insert(&path.name) {
+                continue;
+            }
+            if object.len() > 1 {
+                object.push(',');
+            }
+            object.push_str(&quoted(&path.name));
+            object.push(':');
+            match kind {
+                cell::NULL => object.push_str("null"),
+                // As the source wrote it: read as a number it might come out as another.
+                cell::INTEGER | cell::DECIMAL | cell::BOOLEAN | cell::JSON => object.push_str(text),
+                _ => object.push_str(&quoted(text)),
+            }
+        }
+        object.push('}');
+        object
     }
+}
+
+/// A text as JSON.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 fn push_cell(value: Option<&RawValue>, rows: &mut Rows) -> Result<(), Unreadable> {
@@ -345,6 +355,20 @@ mod tests {
                 "{json}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_set_apart_is_kept_as_it_was_written() {
+        let json =
+            r#"{"id":1,"mail":"a\u00e9","n":123456789012345678901,"tags":[1.50, 2],"a.b":1e400}"#;
+        let projection = projection();
+        let member = projection.member(json).unwrap();
+        let mut rows = Rows::default();
+        projection.push(&member, Kind::Scan, &mut rows).unwrap();
+        assert_eq!(
+            projection.describe(&rows, 0),
+            r#"{"mail":"aé","n":123456789012345678901,"tags":[1.50, 2],"a.b":1e400}"#
+        );
     }
 
     #[test]

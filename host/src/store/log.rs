@@ -47,6 +47,23 @@ pub struct Pending {
     merged: Merged,
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+impl Pending {
+    /// A change without a store that it waits in.
+    pub(crate) fn example(seq: i64) -> Self {
+        Self {
+            seq,
+            member: seq.to_string(),
+            kind: Kind::Update,
+            payload: "{}".to_owned(),
+            position: String::new(),
+            attempt: 0,
+            version: 0,
+            merged: Merged::default(),
+        }
+    }
+}
+
 /// What went into one row of the log, which may be several changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Merged {

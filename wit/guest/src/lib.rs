@@ -25,13 +25,21 @@ pub use staging::Staging;
 macro_rules! export {
     ($ty:ident) => {
         #[cfg(target_arch = "wasm32")]
-        $crate::bindings::export!($ty with_types_in $crate::bindings);
+        #[allow(unsafe_code, reason = "generated: exports are called with pointers")]
+        const _: () = {
+    $crate::bindings::export!($ty with_types_in $crate::bindings);
+        };
     };
 }
 
 /// The code generated from `wit/`. Plugins use the names above.
 #[doc(hidden)]
 #[allow(missing_docs, reason = "generated; documented in wit/")]
+#[allow(
+    unsafe_code,
+    clippy::mem_forget,
+    reason = "generated: texts cross the border as pointers"
+)]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "..",

@@ -247,8 +247,10 @@ async fn receive(
 
 /// A form whose parts have known lengths, so that the whole has a `Content-Length`. A staged file
 /// is read as it is sent.
-async fn form(parts: Vec<Part>, staged: Option<&StagedFile>) -> Result<Form, Failure> {
-    let mut form = Form::new();
+pub(super) async fn form(parts: Vec<Part>, staged: Option<&StagedFile>) -> Result<Form, Failure> {
+    // Names as they are, in quotes, as RFC 7578 wants it: the policy let none through that holds a quote.
+    // The other form, `name*=`, leaves a `;` in them, which begins a parameter.
+    let mut form = Form::new().percent_encode_noop();
     for part in parts {
         let mut built = match (part.content, staged) {
             (Content::Bytes(bytes), _) => FormPart::bytes(bytes),

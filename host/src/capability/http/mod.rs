@@ -11,6 +11,8 @@ mod address;
 mod credential;
 mod egress;
 mod endpoint;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod gate;
 mod headers;
 mod path;
