@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn everybody_hears_of_a_refusal_once() {
-        let account = Account::new(credential("a-key"), 1);
+        let account = Account::new(credential("some-key"), 1);
         let mut heard = account.refused();
         account.refuse(Some("401".to_owned()));
         assert!(heard.has_changed().unwrap());

@@ -62,8 +62,8 @@ fn only_routes_of_the_manifest_are_allowed() {
         ("GET", "/jobs/7", Some("https://api.test/v3/jobs/7")),
         (
             "PATCH",
-            "/users/a b?c#d%2f",
-            Some("https://api.test/v3/users/a%20b%3Fc%23d%252f"),
+            "/users/a b[c]d%zz",
+            Some("https://api.test/v3/users/a%20b%5Bc%5Dd%25zz"),
         ),
         ("GET", "/users", None),
         ("post", "/users", None),
