@@ -37,6 +37,9 @@ pub(super) struct Seen {
 /// A metric's name, what it means, and how it is read from what was used.
 type OfUsed = (&'static str, &'static str, fn(&Used) -> f64);
 
+/// How a number is read from the counts of a phase.
+type OfCounts = fn(&PhaseCounts) -> u64;
+
 /// What a plugin costs, as sums.
 const SUMS: [OfUsed; 8] = [
     (
@@ -188,15 +191,14 @@ fn of_exports(registry: &mut Registry, scene: &Scene) {
         "1 for the kind of reason for which the export waits for a person",
         parked,
     );
-    let by_phase = |get: fn(&PhaseCounts) -> u64| {
+    let by_phase = |get: OfCounts| {
         observed.iter().flat_map(move |(labels, observed)| {
             let counts = observed.ledger.counts;
             [("backfill", counts.backfill), ("live", counts.live)]
                 .map(|(phase, counts)| (with(labels, "phase", phase), get(&counts) as f64))
         })
     };
-    type Count = fn(&PhaseCounts) -> u64;
-    let outcomes: [(&str, Count); 4] = [
+    let outcomes: [(&str, OfCounts); 4] = [
         ("received", |counts| counts.received),
         ("delivered", |counts| counts.delivered),
         ("superseded", |counts| counts.superseded),
