@@ -45,9 +45,9 @@ fn check(manifest: &str, what: &[&str]) -> std::process::Command {
     deny.args([
         "--manifest-path",
         manifest,
-        "check",
         "--config",
         "deny.toml",
+        "check",
     ])
     .args(what);
     deny
