@@ -40,16 +40,15 @@ pub fn print(reports: &[Report]) {
     println!("{table}");
     for report in reports {
         for used in &report.usage {
-            for line in [
+            let lines = [
                 line("requests denied", &used.denied),
                 line("limits reached", &used.limits_reached),
-            ] {
-                if let Some(line) = line {
-                    println!(
-                        "{} ({} {}): {line}",
-                        report.export, used.plugin, used.plugin_version
-                    );
-                }
+            ];
+            for line in lines.into_iter().flatten() {
+                println!(
+                    "{} ({} {}): {line}",
+                    report.export, used.plugin, used.plugin_version
+                );
             }
             if used.log_lines_dropped > 0 {
                 let n = grouped(used.log_lines_dropped);
