@@ -5,6 +5,8 @@
 
 #[path = "hostile/assemble.rs"]
 mod assemble;
+#[path = "hostile/canary.rs"]
+mod canary;
 #[path = "hostile/case.rs"]
 mod case;
 #[path = "hostile/destination.rs"]

@@ -40,13 +40,11 @@ pub fn print(reports: &[Report]) {
     println!("{table}");
     for report in reports {
         for used in &report.usage {
-            for line in [
+            let lines = [
                 line("requests denied", &used.denied),
                 line("limits reached", &used.limits_reached),
-            ]
-            .into_iter()
-            .flatten()
-            {
+            ];
+            for line in lines.into_iter().flatten() {
                 println!(
                     "{} ({} {}): {line}",
                     report.export, used.plugin, used.plugin_version

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -80,15 +82,17 @@ async fn serve(client: TcpStream, taken: &Mutex<Vec<Taken>>) -> Result<()> {
         let mut body = vec![0; length];
         client.read_exact(&mut body).await?;
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        let said = head.clone();
         taken
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(Taken { head, body });
-        answer(&mut client, path.rsplit('/').next().unwrap_or_default()).await?;
+        let last = path.rsplit('/').next().unwrap_or_default();
+        answer(&mut client, last, &said).await?;
     }
 }
 
-async fn answer(client: &mut BufReader<TcpStream>, what: &str) -> Result<()> {
+async fn answer(client: &mut BufReader<TcpStream>, what: &str, head: &str) -> Result<()> {
     match what {
         "redirect" => {
             let head = format!("HTTP/1.1 302 Found\r\nlocation: {METADATA}\r\n");
@@ -118,6 +122,20 @@ async fn answer(client: &mut BufReader<TcpStream>, what: &str) -> Result<()> {
             }
         }
         "silence" => std::future::pending().await,
+        // Says the credential back, in a header and in two spellings in the body.
+        "users" => {
+            let key = head
+                .lines()
+                .find_map(|line| line.strip_prefix("authorization: "));
+            let key = key.unwrap_or_default();
+            let twice = BASE64_STANDARD.encode(key);
+            let body = serde_json::json!({ "heard": key, "twice": twice }).to_string();
+            let length = body.len();
+            let head =
+                format!("HTTP/1.1 200 OK\r\nx-heard: {key}\r\ncontent-length: {length}\r\n\r\n");
+            client.write_all(head.as_bytes()).await?;
+            client.write_all(body.as_bytes()).await?;
+        }
         _ => {
             let whole = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
             client.write_all(whole).await?;
