@@ -182,6 +182,14 @@ fn allowed(asked: &Asked, url: &Url) {
         assert!(!matches!(segment.as_str(), "" | "." | ".."), "{url}");
         let bad = |c: char| c.is_control() || matches!(c, '/' | '\\');
         assert!(!segment.contains(bad), "{url}");
+        assert!(!segment.contains(['?', '#']), "{url}");
+        // Nor for a server that decodes once or twice too often.
+        let mut decoded = segment.clone();
+        for _ in 0..2 {
+            decoded = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
+            assert!(!matches!(decoded.as_str(), "." | ".."), "{url}");
+            assert!(!decoded.contains(bad), "{url}");
+        }
     }
     assert!(
         asked
