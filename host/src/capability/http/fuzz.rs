@@ -186,7 +186,9 @@ fn allowed(asked: &Asked, url: &Url) {
         // Nor for a server that decodes once or twice too often.
         let mut decoded = segment.clone();
         for _ in 0..2 {
-            decoded = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
+            decoded = percent_decode_str(&decoded)
+                .decode_utf8_lossy()
+                .into_owned();
             assert!(!matches!(decoded.as_str(), "." | ".."), "{url}");
             assert!(!decoded.contains(bad), "{url}");
         }
