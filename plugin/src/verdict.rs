@@ -87,18 +87,20 @@ pub fn judge(call: Call, answer: &Result<Response, Failure>, values: &[&str]) ->
     }
 }
 
+/// What the host says in its own words names keys and values of the configuration, and no member:
+/// masked, it would hide the remedy. Only what came over a connection may quote one.
 fn no_answer(failure: &Failure) -> Problem {
+    let quoted = |detail: &str| mask::message(detail, &[]);
     let (what, detail) = match failure {
         Failure::Denied(detail) => {
-            let detail = mask::message(detail, &[]);
             return Problem::Fatal(format!("the host denied the request: {detail}"));
         }
-        Failure::Unreachable(detail) => ("the destination can not be reached", detail),
-        Failure::Interrupted(detail) => ("the connection ended before the answer", detail),
-        Failure::TooLarge(detail) => ("the answer is larger than the host takes", detail),
-        Failure::Other(detail) => ("no answer", detail),
+        Failure::Unreachable(detail) => ("the destination can not be reached", detail.clone()),
+        Failure::Interrupted(detail) => ("the connection ended before the answer", quoted(detail)),
+        Failure::TooLarge(detail) => ("the answer is larger than the host takes", detail.clone()),
+        Failure::Other(detail) => ("no answer", quoted(detail)),
     };
-    Problem::Transient(format!("{what}: {}", mask::message(detail, &[])))
+    Problem::Transient(format!("{what}: {detail}"))
 }
 
 #[cfg(test)]
@@ -224,6 +226,24 @@ mod tests {
                     assert_eq!(shape(&verdict), expected, "{call:?} {status}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_remedy_is_shown_and_what_came_over_a_connection_is_masked() {
+        let says = "grant it with `allow_addresses = [\"10.0.0.0/8\"]`".to_owned();
+        for (failure, shown) in [
+            (Failure::Denied(says.clone()), true),
+            (Failure::Unreachable(says.clone()), true),
+            (Failure::TooLarge(says.clone()), true),
+            (Failure::Interrupted(says.clone()), false),
+            (Failure::Other(says.clone()), false),
+        ] {
+            let (Problem::Fatal(message) | Problem::Transient(message)) = no_answer(&failure)
+            else {
+                panic!("another problem");
+            };
+            assert_eq!(message.contains(&says), shown, "{message}");
         }
     }
 

@@ -69,7 +69,10 @@ async fn a_name_that_leads_to_this_machine_needs_a_grant() -> Result<()> {
             .contains("`localhost` leads to a loopback address"),
         "{refused:?}"
     );
-    ensure!(refused.stderr.contains("allow_addresses = "), "{refused:?}");
+    ensure!(
+        refused.stderr.contains("allow_addresses = [\""),
+        "{refused:?}"
+    );
     let explained = world
         .sluice
         .call(&["explain", "everyone", "POST", "/users", "--json"])

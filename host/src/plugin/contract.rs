@@ -94,6 +94,10 @@ pub(super) fn token(token: &str) -> Result<(), String> {
         n if n > TOKEN_LIMIT_BYTES => Err(format!(
             "the job token has {n} bytes; at most {TOKEN_LIMIT_BYTES} are kept"
         )),
+        // It stands in receipts, where people read it.
+        _ if token.contains(char::is_control) => {
+            Err("the job token holds a control character".to_owned())
+        }
         _ => Ok(()),
     }
 }
@@ -216,6 +220,21 @@ mod tests {
             ("rejected twice", answer("", 0, &[0], &[0, 0]), 1),
         ] {
             assert!(staged(&wrong, rows).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_one_line_of_bounded_length() {
+        for (text, fine) in [
+            ("17".to_owned(), true),
+            ("jobs/17?é".to_owned(), true),
+            ("x".repeat(TOKEN_LIMIT_BYTES), true),
+            ("x".repeat(TOKEN_LIMIT_BYTES + 1), false),
+            (String::new(), false),
+            ("17\n18".to_owned(), false),
+            ("\u{1b}[31m".to_owned(), false),
+        ] {
+            assert_eq!(token(&text).is_ok(), fine, "{text:?}");
         }
     }
 

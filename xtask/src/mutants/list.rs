@@ -25,7 +25,7 @@ pub enum Tests {
 
 const SIMULATION: Tests = Tests::Unit("export::simulation");
 
-pub const MUTANTS: [Mutant; 23] = [
+pub const MUTANTS: [Mutant; 31] = [
     // The last event wins.
     Mutant {
         name: "members-changes-side-by-side",
@@ -208,5 +208,62 @@ pub const MUTANTS: [Mutant; 23] = [
         find: "due.into_iter().for_each(usage::Due::kept);",
         replace: "drop(due);",
         noticed_by: Tests::Unit("store::usage"),
+    },
+    // A plugin takes no more than its limits, and gets no more than it was granted.
+    Mutant {
+        name: "limit-holds-for-each-memory",
+        file: "host/src/plugin/guard.rs",
+        find: "let wanted = self.memory_bytes.saturating_add(desired - current);",
+        replace: "let wanted = desired;",
+        noticed_by: Tests::Program("hostile::memory_has_an_end"),
+    },
+    Mutant {
+        name: "requests-are-not-bounded",
+        file: "host/src/plugin/guard.rs",
+        find: "if all > self.limits.requests {",
+        replace: "if all == u32::MAX {",
+        noticed_by: Tests::Program("hostile::what_was_not_granted"),
+    },
+    Mutant {
+        name: "answers-are-copied-without-end",
+        file: "host/src/plugin/guard.rs",
+        find: "store.set_hostcall_fuel(limits.lift_bytes);",
+        replace: "store.set_hostcall_fuel(usize::MAX);",
+        noticed_by: Tests::Program("hostile::answers_without"),
+    },
+    Mutant {
+        name: "altered-code-runs",
+        file: "host/src/plugin/compile/cache.rs",
+        find: "if self.tag(name, &content[head..]).verify_slice(tag).is_err() {",
+        replace: "if tag.is_empty() {",
+        noticed_by: Tests::Unit("plugin::compile::cache"),
+    },
+    Mutant {
+        name: "any-address-is-public",
+        file: "host/src/capability/http/address.rs",
+        find: "allowed.retain(|address| match self.judge(*address) {",
+        replace: "allowed.retain(|_| match self.judge(IpAddr::from([8, 8, 8, 8])) {",
+        noticed_by: Tests::Unit("capability::http"),
+    },
+    Mutant {
+        name: "key-comes-back-to-the-plugin",
+        file: "host/src/capability/http/gate.rs",
+        find: "body: scrubber.scrub(body),",
+        replace: "body,",
+        noticed_by: Tests::Program("hostile::canary"),
+    },
+    Mutant {
+        name: "first-come-takes-the-quota",
+        file: "host/src/capability/http/quota.rs",
+        find: "state.lines.push_back(line);",
+        replace: "state.lines.push_front(line);",
+        noticed_by: Tests::Unit("capability::http::quota"),
+    },
+    Mutant {
+        name: "plugins-forge-lines",
+        file: "host/src/plugin/tidy.rs",
+        find: "map(|c| if plain(c) { c } else { ' ' })",
+        replace: "map(|c| if plain(c) { c } else { c })",
+        noticed_by: Tests::Unit("plugin::tidy"),
     },
 ];
