@@ -6,22 +6,7 @@ use super::types::{Delivery, Manifest, Rejection, Staged};
 /// A job token is kept in the store and handed back: as long as a long URL, no longer.
 pub const TOKEN_LIMIT_BYTES: usize = 4096;
 
-/// A manifest is shown to people. The largest text in one is the schema of its options.
-pub const MANIFEST_LIMIT_BYTES: usize = 1 << 20;
-
 pub(super) fn manifest(manifest: &Manifest) -> Result<(), String> {
-    let size = manifest.options_schema.len()
-        + manifest.description.len()
-        + manifest
-            .fields
-            .iter()
-            .map(|f| f.name.len() + f.description.len())
-            .sum::<usize>();
-    if size > MANIFEST_LIMIT_BYTES {
-        return Err(format!(
-            "it has {size} bytes; at most {MANIFEST_LIMIT_BYTES} are taken"
-        ));
-    }
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if manifest.name.is_empty() || !manifest.name.chars().all(plain) {
         return Err("`name` must be lower-case letters, digits and `-`".to_owned());

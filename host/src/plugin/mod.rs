@@ -21,7 +21,7 @@ mod track_0_1;
 mod turn;
 
 pub use compile::{Program, Workshop, compile_from_stdin};
-pub use contract::{MANIFEST_LIMIT_BYTES, TOKEN_LIMIT_BYTES};
+pub use contract::TOKEN_LIMIT_BYTES;
 pub use engine::{Engine, Plugin};
 pub use error::{CallError, LoadError, Reached};
 pub use grant::Grant;
