@@ -62,6 +62,8 @@ impl Cache {
         let path = self.path(name);
         let refuse = |why: &str| {
             tracing::warn!(file = %path.display(), "compiled code is refused: {why}; compiling anew");
+            // So that it is told once. Where it cannot be removed, it is refused again.
+            let _ = std::fs::remove_file(&path);
             None
         };
         let mut content = match read_private(&path, u64::MAX) {
@@ -208,6 +210,16 @@ mod tests {
         cache
     }
 
+    /// Puts something into the place of an entry, for its owner only.
+    fn put(path: &Path, bytes: &[u8]) {
+        std::fs::write(path, bytes).unwrap();
+        open(path, 0o600);
+    }
+
+    fn open(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
     #[test]
     fn what_was_written_is_read_also_by_the_next_process() {
         let folder = tempfile::tempdir().unwrap();
@@ -234,19 +246,20 @@ mod tests {
         for at in [0, 20, 50, whole.len() - 1] {
             let mut altered = whole.clone();
             altered[at] ^= 1;
-            std::fs::write(&path, altered).unwrap();
+            put(&path, &altered);
             assert!(cache.read("a-1").is_none(), "byte {at}");
+            assert!(!path.exists(), "it would be refused again and again");
         }
         for length in [0, 10, 48, whole.len() - 1] {
-            std::fs::write(&path, &whole[..length]).unwrap();
+            put(&path, &whole[..length]);
             assert!(cache.read("a-1").is_none(), "{length} bytes");
         }
-        std::fs::write(&path, &whole).unwrap();
+        put(&path, &whole);
         assert!(cache.read("a-1").is_some());
         // Under another name, and under another key.
-        std::fs::copy(&path, cache.path("b-1")).unwrap();
+        put(&cache.path("b-1"), &whole);
         assert!(cache.read("b-1").is_none());
-        std::fs::write(folder.join(KEY), [7; 32]).unwrap();
+        put(&folder.join(KEY), &[7; 32]);
         assert!(Cache::open(&folder).unwrap().read("a-1").is_none());
     }
 
@@ -255,12 +268,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("compiled");
         let cache = kept(&folder);
-        let open = |path: &Path, mode| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-        };
+        let whole = std::fs::read(cache.path("a-1")).unwrap();
         open(&cache.path("a-1"), 0o620);
         assert!(cache.read("a-1").is_none());
-        open(&cache.path("a-1"), 0o600);
+        put(&cache.path("a-1"), &whole);
         // A link may lead to where others write.
         std::os::unix::fs::symlink(cache.path("a-1"), cache.path("c-1")).unwrap();
         assert!(cache.read("c-1").is_none());
