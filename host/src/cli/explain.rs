@@ -1,35 +1,19 @@
 //! `sluice explain`: whether the gate would let a request through, and why.
 
-use anyhow::Context;
 use serde_json::{Value, json};
 use sluice::capability::http::Leads;
-use sluice::deploy::{Demand, Explained, deploy};
+use sluice::deploy::Explained;
 
 use super::args::ExplainArgs;
 use super::exit::Exit;
-use super::{engine, logs, select};
+use super::{logs, select};
 
 pub async fn explain(args: ExplainArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
-    let config = match select::configuration(&args.place) {
-        Ok(config) => config,
+    let deployed = match select::prepared(&args.place, &args.export).await {
+        Ok(deployed) => deployed,
         Err(exit) => return Ok(exit),
     };
-    let export = match select::export(&config, &args.export) {
-        Ok(export) => export,
-        Err(exit) => return Ok(exit),
-    };
-    let (engine, data) = (engine::looking(&args.place), args.place.data());
-    let deployment = deploy(&engine, &config, &data, Demand::Preview, |other| {
-        (&other.spec.tenant, &other.spec.id) == (&export.spec.tenant, &export.spec.id)
-    });
-    let mut deployment = deployment.await;
-    let wrong = select::show_wrong(&deployment);
-    if wrong != Exit::Fine {
-        return Ok(wrong);
-    }
-    let deployed = deployment.deployed.pop();
-    let deployed = deployed.context("the export is not there")?;
     let explained = deployed.explain(&args.method, &args.path).await;
     let denied = explained.denied();
     if args.json {

@@ -2,38 +2,22 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use sluice::capability::{Http, LogSink, StagedFile};
-use sluice::deploy::{Demand, Deployed, deploy};
+use sluice::deploy::Deployed;
 use sluice::plugin::types::{Body, Content, File, Request};
 use sluice::plugin::{CallError, Grant};
 
 use super::args::PreviewArgs;
 use super::exit::Exit;
 use super::mask::{mask, shown};
-use super::{engine, logs, select};
+use super::{logs, select};
 
 pub async fn preview(args: PreviewArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
-    let config = match select::configuration(&args.place) {
-        Ok(config) => config,
+    let deployed = match select::prepared(&args.place, &args.export).await {
+        Ok(deployed) => deployed,
         Err(exit) => return Ok(exit),
     };
-    let export = match select::export(&config, &args.export) {
-        Ok(export) => export,
-        Err(exit) => return Ok(exit),
-    };
-    let (engine, data) = (engine::looking(&args.place), args.place.data());
-    let deployment = deploy(&engine, &config, &data, Demand::Preview, |other| {
-        (&other.spec.tenant, &other.spec.id) == (&export.spec.tenant, &export.spec.id)
-    });
-    let mut deployment = deployment.await;
-    let wrong = select::show_wrong(&deployment);
-    if wrong != Exit::Fine {
-        return Ok(wrong);
-    }
-    let deployed = deployment.deployed.pop();
-    let deployed = deployed.context("the export is not there")?;
     let masked = |text: &str| {
         if args.reveal {
             text.to_owned()

@@ -3,9 +3,10 @@
 use std::io::IsTerminal;
 
 use sluice::config::{Config, ExportConfig, Mistake, Mistakes, load};
-use sluice::deploy::Deployment;
+use sluice::deploy::{Demand, Deployed, Deployment, deploy};
 
 use super::args::Where;
+use super::engine;
 use super::exit::Exit;
 
 /// Loads it; shows warnings and mistakes. What is answered are the tenants whose files hold none, if
@@ -76,6 +77,23 @@ pub fn export<'c>(config: &'c Config, name: &str) -> Result<&'c ExportConfig, Ex
         eprintln!("error: `{name}` could be any of: {}", list(&found));
     }
     Err(Exit::Configuration)
+}
+
+/// The export that was named, ready for everything but sending.
+pub async fn prepared(place: &Where, name: &str) -> Result<Deployed, Exit> {
+    let config = configuration(place)?;
+    let export = export(&config, name)?;
+    let (engine, data) = (engine::looking(place), place.data());
+    let deployment = deploy(&engine, &config, &data, Demand::Preview, |other| {
+        (&other.spec.tenant, &other.spec.id) == (&export.spec.tenant, &export.spec.id)
+    });
+    let mut deployment = deployment.await;
+    let wrong = show_wrong(&deployment);
+    // Whoever is neither ready nor wrong is not there.
+    match (wrong, deployment.deployed.pop()) {
+        (Exit::Fine, deployed) => deployed.ok_or(Exit::Unforeseen),
+        (wrong, _) => Err(wrong),
+    }
 }
 
 /// Shows what is wrong with a deployment; answers the exit code that says so.
