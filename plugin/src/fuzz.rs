@@ -87,18 +87,16 @@ pub fn job_status(data: &[u8]) {
     let options = &said.options;
     let own = format!("{options:?}");
     let shown = |text: &str| message(text, &own);
-    let failures = [
-        Failure::Denied,
-        Failure::Unreachable,
-        Failure::Interrupted,
-        Failure::TooLarge,
-        Failure::Other,
-    ];
     let detail = String::from_utf8_lossy(&said.answer.body).into_owned();
-    let mut answers: Vec<_> = failures
-        .into_iter()
-        .map(|failure| Err(failure(detail.clone())))
-        .collect();
+    // What the host says in its own words; and what may quote whatever came over the connection.
+    let own_words = "`allow_addresses` does not grant it".to_owned();
+    let mut answers = vec![
+        Err(Failure::Denied(own_words.clone())),
+        Err(Failure::Unreachable(own_words.clone())),
+        Err(Failure::TooLarge(own_words)),
+        Err(Failure::Interrupted(detail.clone())),
+        Err(Failure::Other(detail)),
+    ];
     answers.push(Ok(said.answer));
     for answer in &answers {
         for call in [
