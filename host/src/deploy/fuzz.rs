@@ -32,7 +32,11 @@ pub(crate) fn manifest(manifest: &Manifest, options: Map<String, Value>) {
             .iter()
             .map(|credential| credential.id.clone());
         let values: BTreeMap<_, _> = ids.map(|id| (id, Zeroizing::new(KEY.to_owned()))).collect();
-        if let Err(error) = Credential::render(method, &values) {
+        // A plugin that guesses the key may say it itself.
+        let guessed = format!("{method:?}").contains(KEY);
+        if let Err(error) = Credential::render(method, &values)
+            && !guessed
+        {
             assert!(!error.to_string().contains(KEY), "{error}");
         }
     }
