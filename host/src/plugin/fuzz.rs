@@ -108,7 +108,8 @@ fn delivery(input: &mut Unstructured<'_>) -> Result<()> {
 
 fn token(input: &mut Unstructured<'_>) -> Result<()> {
     let token = text(input)?.repeat(number(input)?.min(1000) as usize);
-    let kept = !token.is_empty() && token.len() <= contract::TOKEN_LIMIT_BYTES;
+    let fits = (1..=contract::TOKEN_LIMIT_BYTES).contains(&token.len());
+    let kept = fits && !token.contains(char::is_control);
     assert_eq!(contract::token(&token).is_ok(), kept);
     Ok(())
 }
