@@ -84,7 +84,11 @@ pub enum StoreError {
     },
     /// Written by another version of this program.
     #[error(
-        "store {path} has format {found}; this program reads format {expected}. Use the version that wrote it"
+        "store {path} has format {found}; this program reads format {expected}. {}",
+        match found < expected {
+            true => "`sluice run` brings it up to date if it is not too old; else use the version that wrote it",
+            false => "Use the version that wrote it, or a newer one",
+        }
     )]
     Format {
         /// The database.

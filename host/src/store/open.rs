@@ -12,7 +12,10 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::{Inner, Store, StoreError};
 
 /// The format of the database. Goes up with every change of the tables below.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
+
+/// The oldest format that a start brings up to date: what came since was only added.
+const OLDEST: i64 = 3;
 
 /// Marks a SQLite file as ours: "slce".
 const APPLICATION_ID: i64 = 0x736c_6365;
@@ -98,6 +101,22 @@ CREATE TABLE usage (
 CREATE TABLE usage_until (one INTEGER PRIMARY KEY CHECK (one = 1), until_ms INTEGER NOT NULL);
 -- What the checksum is made of: for each outcome the sum of its rows' digests.
 CREATE TABLE sums (outcome TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
+";
+
+/// What format 4 has more than format 3. A new store gets it the same way as an old one.
+const ADDED_IN_4: &str = "
+-- Which versions of the plugin the export runs, and the swap from one to the other, as JSON; one row.
+CREATE TABLE plugin_versions (one INTEGER PRIMARY KEY CHECK (one = 1), versions TEXT NOT NULL);
+-- Swaps that are wanted, as JSON, until the export has begun or refused them.
+CREATE TABLE swaps (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, wanted TEXT NOT NULL);
+-- What the plugin remembers: the contract's `state`.
+CREATE TABLE plugin_state (
+    key TEXT PRIMARY KEY, value TEXT NOT NULL, plugin_version TEXT NOT NULL, at_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+-- Captures that are wanted, as JSON, until they are made.
+CREATE TABLE captures (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, wanted TEXT NOT NULL);
+-- The SHA-256 of the component that must be asked about an import job, if not the newest can be.
+ALTER TABLE files ADD COLUMN asked_by TEXT;
 ";
 
 impl Store {
@@ -214,7 +233,7 @@ fn prepare(connection: &Connection, writable: bool) -> rusqlite::Result<i64> {
         // So that the disk gets back what a scan needed. Before anything else is written: later it
         // would have no effect.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    } else if found == FORMAT {
+    } else if (OLDEST..=FORMAT).contains(&found) {
         check(connection)?;
     } else {
         return Ok(found);
@@ -224,8 +243,12 @@ fn prepare(connection: &Connection, writable: bool) -> rusqlite::Result<i64> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     if new {
         connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID};
+            "BEGIN IMMEDIATE; {TABLES} {ADDED_IN_4} PRAGMA application_id = {APPLICATION_ID};
              PRAGMA user_version = {FORMAT}; COMMIT;"
+        ))?;
+    } else if found < FORMAT {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {ADDED_IN_4} PRAGMA user_version = {FORMAT}; COMMIT;"
         ))?;
     }
     format()
@@ -301,4 +324,37 @@ fn make_private(directory: &Path) -> std::io::Result<()> {
     }
     builder.create(directory)?;
     builder.create(directory.join("staged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::State;
+
+    #[test]
+    fn a_store_of_the_format_before_is_brought_up_to_date_and_keeps_what_it_holds() {
+        let directory = tempfile::tempdir().unwrap();
+        make_private(directory.path()).unwrap();
+        let database = directory.path().join("export.db");
+        let old = Connection::open(&database).unwrap();
+        old.execute_batch(&format!(
+            "{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {OLDEST};"
+        ))
+        .unwrap();
+        let state = serde_json::to_string(&State::Live).unwrap();
+        old.execute(
+            "INSERT INTO machine (one, state, phase, since_ms) VALUES (1, ?1, 'live', 7)",
+            [state],
+        )
+        .unwrap();
+        drop(old);
+        // Reading does not write.
+        assert!(matches!(
+            Store::open_read_only(directory.path()),
+            Err(StoreError::Format { found: OLDEST, .. })
+        ));
+        drop(Store::open(directory.path()).unwrap());
+        let store = Store::open_read_only(directory.path()).unwrap();
+        assert_eq!(store.recorded().unwrap().unwrap().state, State::Live);
+    }
 }
