@@ -13,7 +13,7 @@ use super::process::Process;
 use super::samples::{Labels, Latencies, counter, gauge};
 use crate::export::{Observed, Observer, Reason, State};
 use crate::store::PhaseCounts;
-use crate::usage::Used;
+use crate::usage::{Bill, Used};
 
 /// Everything that metrics are made of.
 #[derive(Debug)]
@@ -100,7 +100,8 @@ fn of_usage(registry: &mut Registry, exports: &[Seen]) {
     // Before the store has told what was used before, a counter would begin at 0 and then jump.
     let used: Vec<(Labels, Used)> = exports
         .iter()
-        .filter_map(|seen| Some((of_plugin(&seen.export), seen.export.usage.total()?)))
+        .flat_map(|seen| bills(&seen.export))
+        .filter_map(|(labels, bill)| Some((labels, bill.usage.total()?)))
         .collect();
     for (name, help, get) in SUMS {
         let samples = used
@@ -139,7 +140,8 @@ fn of_usage(registry: &mut Registry, exports: &[Seen]) {
     );
     let latencies = exports
         .iter()
-        .map(|seen| (of_plugin(&seen.export), seen.export.usage.latency().clone()))
+        .flat_map(|seen| bills(&seen.export))
+        .map(|(labels, bill)| (labels, bill.usage.latency().clone()))
         .collect();
     registry.register(
         "sluice_deliver_seconds",
@@ -301,11 +303,15 @@ fn of_export(export: &Observer) -> Labels {
     ]
 }
 
-fn of_plugin(export: &Observer) -> Labels {
-    let mut labels = of_export(export);
-    labels.push(("plugin", plain(&export.plugin)));
-    labels.push(("plugin_version", plain(&export.plugin_version)));
-    labels
+/// What each version of an export's plugin uses, with its labels.
+fn bills(export: &Observer) -> Vec<(Labels, Bill)> {
+    let labelled = |bill: Bill| {
+        let mut labels = of_export(export);
+        labels.push(("plugin", plain(&bill.plugin)));
+        labels.push(("plugin_version", plain(&bill.version)));
+        (labels, bill)
+    };
+    export.bills.all().into_iter().map(labelled).collect()
 }
 
 fn with(labels: &Labels, name: &'static str, value: &str) -> Labels {

@@ -10,7 +10,7 @@ use crate::usage::{Denied, Used};
 /// An export that is parked with a text that must not be seen, and one that has not begun.
 fn scene() -> Scene {
     let parked = Observer::of("acme", "vip", "retention-science", "0.1.0");
-    let usage = &parked.usage;
+    let usage = &parked.bills.all()[0].usage;
     usage.resume(Used::default(), None, 0, 0);
     usage.call();
     usage.cpu(Duration::from_millis(1500), Duration::from_millis(250));

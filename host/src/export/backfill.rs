@@ -7,6 +7,7 @@ use super::context::{Commit, Context, Done, Halt};
 use super::machine::{Input, Reason};
 use super::refused::refused;
 use super::retry::POLLS;
+use super::versions;
 use crate::capability::StagedFile;
 use crate::plugin::types::{File, ImportStatus};
 use crate::store::{FileRow, Imported, Store};
@@ -82,11 +83,12 @@ pub(super) async fn submit(context: &Arc<Context>, number: u32) -> Result<Done, 
         created_at: created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         extra: vec![],
     };
+    let exporter = context.exporter();
     // A submission that is cut off is made again: the destination takes a file twice.
     let token = tokio::select! {
         biased;
         () = context.stop.cancelled() => return Err(Halt::Stopped),
-        token = context.exporter.submit(staged, &file) => token?,
+        token = exporter.submit(staged, &file) => token?,
     };
     tracing::info!(export = %context.name, file = number, rows = row.rows, bytes = row.bytes, "import job started");
     Ok(Done {
@@ -94,6 +96,7 @@ pub(super) async fn submit(context: &Arc<Context>, number: u32) -> Result<Done, 
         commit: Commit::Submitted {
             file: number,
             token,
+            by: exporter.component().to_owned(),
         },
     })
 }
@@ -108,8 +111,7 @@ pub(super) async fn poll(context: &Arc<Context>, number: u32, looks: u32) -> Res
         ))
         .into());
     };
-    let call = context.exporter.poll(&token);
-    let status = context.unless_halted(call).await??;
+    let status = versions::poll(context, number, &token).await?;
     match status {
         ImportStatus::Pending(progress) => {
             let meters = &context.meters;

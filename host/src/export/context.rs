@@ -14,12 +14,13 @@ use super::isolate::is_crash;
 use super::machine::{Input, Passing, Reason, State, Trouble};
 use super::meters::Meters;
 use super::spec::ExportSpec;
+use super::versions::{Bring, Rollouts, Running};
 use crate::capability::http::Account;
 use crate::plugin::CallError;
 use crate::plugin::types::Problem;
 use crate::source::Projection;
 use crate::store::{Imported, ScanChunk, Store, StoreError, Together};
-use crate::usage::Usage;
+use crate::usage::{Bills, Usage};
 
 /// Rows in a row that a plugin may fail on before it is the plugin that is at fault.
 const POISON_IN_A_ROW: u32 = 20;
@@ -30,14 +31,21 @@ pub(super) struct Context {
     pub name: String,
     pub projection: Arc<Projection>,
     pub together: Together,
-    pub exporter: Arc<dyn Exporter>,
+    /// The versions of its plugin.
+    pub versions: Running,
+    /// Where other versions come from.
+    pub bring: Box<dyn Bring>,
+    /// What other exports say of the same swap.
+    pub rollouts: Rollouts,
     /// What the exports of the authorization share.
     pub account: Arc<Account>,
     pub store: Store,
     pub clock: Clock,
     pub meters: Arc<Meters>,
-    /// What the work is counted into.
+    /// What the host's work is counted into: the bill of the version that it was started with.
     pub usage: Arc<Usage>,
+    /// What the calls of every version are counted into.
+    pub bills: Bills,
     pub stop: CancellationToken,
     /// Whether a command of an operator waits.
     pub commands: watch::Sender<bool>,
@@ -46,6 +54,17 @@ pub(super) struct Context {
     /// Whether the changes source has nothing more for now.
     pub source_at_end: watch::Sender<bool>,
     pub poison: AtomicU32,
+}
+
+/// Who decides about rows: one version of the plugin.
+pub(super) struct By(Arc<dyn Exporter>);
+
+impl By {
+    /// Its name and version.
+    pub fn names(&self) -> (&str, &str) {
+        let manifest = self.0.manifest();
+        (&manifest.name, &manifest.version)
+    }
 }
 
 /// What an effect has brought, to be committed with the state that it leads to.
@@ -72,6 +91,8 @@ pub(super) enum Commit {
     Submitted {
         file: u32,
         token: String,
+        /// The SHA-256 of the component that began the job.
+        by: String,
     },
     Imported(Box<Imported>),
     /// An operator's command was obeyed.
@@ -111,10 +132,21 @@ impl From<CallError> for Halt {
 }
 
 impl Context {
-    /// The plugin's name and version, for what is kept.
-    pub fn by(&self) -> (&str, &str) {
-        let manifest = self.exporter.manifest();
-        (&manifest.name, &manifest.version)
+    /// The version of the plugin that works now. Whoever makes several calls that belong together
+    /// holds on to it.
+    pub fn exporter(&self) -> Arc<dyn Exporter> {
+        self.versions.active()
+    }
+
+    /// The name and version of the plugin that works now, for what is kept.
+    pub fn by(&self) -> By {
+        By(self.exporter())
+    }
+
+    /// Marks what was used as due, whichever version used it. Whether any is.
+    pub fn fall_due(&self, now_ms: i64) -> bool {
+        let bills = self.bills.all().into_iter();
+        bills.fold(false, |due, bill| bill.usage.fall_due(now_ms) | due)
     }
 
     /// Counts a row that the plugin failed on; an error once it is too many in a row.
@@ -167,18 +199,22 @@ impl Context {
         let context = self.clone();
         let now = self.now_ms();
         // What was used goes along: it is one more line in a transaction that happens anyway.
-        self.usage.fall_due(now);
+        self.fall_due(now);
         self.store
             .run(move |store| {
                 match commit {
                     Commit::Nothing => return store.record(&state, now),
                     Commit::Command(id) => return store.obeyed(id, &state, now),
-                    Commit::Submitted { file, token } => {
-                        return store.submitted(file, &token, &state, now);
+                    Commit::Submitted { file, token, by } => {
+                        return store.submitted(file, (&token, &by), &state, now);
                     }
-                    Commit::Scan(chunk) => store.commit_scan(&chunk, &state, context.by(), now)?,
+                    Commit::Scan(chunk) => {
+                        store.commit_scan(&chunk, &state, context.by().names(), now)?;
+                    }
                     Commit::Sealed => store.finish_scan(&state, now)?,
-                    Commit::Imported(job) => store.imported(&job, &state, context.by(), now)?,
+                    Commit::Imported(job) => {
+                        store.imported(&job, &state, context.by().names(), now)?;
+                    }
                 }
                 // These have changed what lies on the disk.
                 context.usage.staged(store.staged_bytes()?, now);

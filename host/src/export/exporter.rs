@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::spec::ExportSpec;
+use super::versions::Version;
 use crate::capability::{Http, LogSink, StagedFile};
 use crate::plugin::flat::Rows;
 use crate::plugin::types::{Delivery, File, ImportStatus, Manifest, Settings, Staged};
@@ -20,6 +21,20 @@ pub(super) trait Exporter: Send + Sync + 'static {
     fn manifest(&self) -> &Manifest;
     /// The SHA-256 of the component.
     fn component(&self) -> &str;
+    /// The version of the contract that it was built for.
+    fn contract(&self) -> &str;
+    /// The routes that it may use.
+    fn routes(&self) -> Vec<String>;
+    /// Which version it is.
+    fn version(&self) -> Version {
+        let manifest = self.manifest();
+        Version {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            sha256: self.component().to_owned(),
+            contract: self.contract().to_owned(),
+        }
+    }
     /// What calls are counted into.
     fn usage(&self) -> &Arc<Usage>;
     /// Proves endpoint and credential.
@@ -46,13 +61,13 @@ pub(super) struct Sandboxed {
 }
 
 impl Sandboxed {
-    pub fn new(spec: &ExportSpec, plugin: Plugin, http: Http) -> Self {
+    pub fn new(spec: &ExportSpec, plugin: Plugin, http: Http, usage: Arc<Usage>) -> Self {
         Self {
             plugin,
             http,
             settings: spec.settings(),
             limits: spec.limits,
-            usage: Arc::default(),
+            usage,
             log: LogSink::new(&spec.name(), &spec.limits),
             turns: Turns::default(),
         }
@@ -93,6 +108,14 @@ impl Exporter for Sandboxed {
 
     fn component(&self) -> &str {
         &self.plugin.inspection.sha256
+    }
+
+    fn contract(&self) -> &str {
+        &self.plugin.inspection.contract
+    }
+
+    fn routes(&self) -> Vec<String> {
+        self.http.routes()
     }
 
     fn usage(&self) -> &Arc<Usage> {

@@ -1,7 +1,7 @@
 //! What the export does with answers that passed the checks of `contract`.
 
+use super::batch::sort;
 use super::clock::Clock;
-use super::live::sort;
 use super::retry::{CALLS, RETRY_AFTER_CAP_MS};
 use super::scan::staged_rows;
 use crate::plugin::types::{Delivery, Staged};

@@ -12,21 +12,23 @@ use tokio_util::sync::CancellationToken;
 use super::bell::Bell;
 use super::clock::Clock;
 use super::context::Context;
-use super::exporter::{Exporter, Sandboxed};
 use super::ingest;
 use super::machine::{Reason, State};
 use super::meters::Meters;
 use super::observe::Observer;
 use super::run::drive;
 use super::spec::ExportSpec;
+use super::versions::{
+    self, Bring, FromSupply, Rollouts, Running, Supplied, Supply, Versions, Wanted,
+};
 use crate::capability::Http;
 use crate::capability::http::Account;
 use crate::plugin::Plugin;
 use crate::plugin::flat::Kind;
 use crate::source::Unreadable;
 use crate::store::{Incoming, LOOK_OUTSIDE, Ledger, Store, StoreError};
-use crate::usage::KEEP_EVERY;
 use crate::usage::cpu::on_behalf;
+use crate::usage::{Bills, KEEP_EVERY};
 
 /// Why an export does not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +120,17 @@ pub enum Ended {
     Failed(StoreError),
 }
 
+/// What an export works with beside its spec.
+pub(super) struct Parts {
+    pub running: Running,
+    pub bring: Box<dyn Bring>,
+    pub rollouts: Rollouts,
+    pub bills: Bills,
+    pub account: Arc<Account>,
+    pub store: Store,
+    pub clock: Clock,
+}
+
 /// A running export. Dropping it stops it without waiting for batches that are under way.
 pub struct Export {
     context: Arc<Context>,
@@ -139,24 +152,80 @@ impl Export {
     ) -> Result<Self, StoreError> {
         let store = Store::open(directory)?;
         let account = http.account();
-        let exporter = Arc::new(Sandboxed::new(&spec, plugin, http));
-        Ok(Self::work(spec, exporter, account, store, Clock::System))
+        let bills = Bills::default();
+        let bring = FromSupply::new(&spec, None, bills.clone());
+        let exporter = bring.sandboxed(plugin, http);
+        let running = Running::new(
+            Versions::first(exporter.version(), Clock::System.now_ms()),
+            exporter,
+            None,
+        );
+        let parts = Parts {
+            running,
+            bring: Box::new(bring),
+            rollouts: Rollouts::default(),
+            bills,
+            account,
+            store,
+            clock: Clock::System,
+        };
+        Ok(Self::work(spec, parts))
     }
 
-    pub(super) fn work(
+    /// The same for an export that can be swapped to other versions of its plugin, which `supply`
+    /// loads; `plugin` is the one that the configuration names. Swaps with the same `rollouts` are
+    /// judged together.
+    ///
+    /// # Errors
+    /// The store cannot be opened.
+    pub async fn start_swappable(
         spec: ExportSpec,
-        exporter: Arc<dyn Exporter>,
-        account: Arc<Account>,
-        store: Store,
-        clock: Clock,
-    ) -> Self {
+        configured: Supplied,
+        supply: Arc<dyn Supply>,
+        rollouts: Rollouts,
+        directory: &Path,
+    ) -> Result<Self, StoreError> {
+        let Supplied { plugin, http } = configured;
+        let store = Store::open(directory)?;
+        let account = http.account();
+        let bills = Bills::default();
+        let bring = FromSupply::new(&spec, Some(supply), bills.clone());
+        let configured = bring.sandboxed(plugin, http);
+        let kept = store.run(Store::versions).await?;
+        let now = Clock::System.now_ms();
+        let running = versions::start(&spec.name(), kept, configured, &bring, now).await;
+        let parts = Parts {
+            running,
+            bring: Box::new(bring),
+            rollouts,
+            bills,
+            account,
+            store,
+            clock: Clock::System,
+        };
+        Ok(Self::work(spec, parts))
+    }
+
+    pub(super) fn work(spec: ExportSpec, parts: Parts) -> Self {
+        let Parts {
+            running,
+            bring,
+            rollouts,
+            bills,
+            account,
+            store,
+            clock,
+        } = parts;
         let changes = spec.changes.clone();
         let context = Arc::new(Context {
             name: spec.name(),
             projection: Arc::new(spec.projection()),
             together: spec.together(),
-            usage: exporter.usage().clone(),
-            exporter,
+            usage: running.active().usage().clone(),
+            versions: running,
+            bring,
+            rollouts,
+            bills,
             account,
             store,
             clock,
@@ -177,6 +246,11 @@ impl Export {
             }))
         });
         tokio::spawn(on_behalf(&context.usage, look_outside(context.clone())));
+        let work = context.clone();
+        tokio::spawn(on_behalf(&context.usage, async move {
+            let result = versions::tend(work.clone()).await;
+            tell(&work, &result);
+        }));
         let (ending, ended) = watch::channel(false);
         let work = context.clone();
         let driver = on_behalf(&context.usage, async move {
@@ -211,17 +285,33 @@ impl Export {
 
     /// What may be seen of it from outside, for as long as anybody likes.
     pub fn observer(&self) -> Observer {
-        let (plugin, plugin_version) = self.context.by();
         Observer {
             tenant: self.context.spec.tenant.clone(),
             id: self.context.spec.id.clone(),
-            plugin: plugin.to_owned(),
-            plugin_version: plugin_version.to_owned(),
-            usage: self.context.usage.clone(),
+            bills: self.context.bills.clone(),
             meters: self.context.meters.clone(),
             directory: self.context.store.directory().to_owned(),
             ended: self.ended.clone(),
         }
+    }
+
+    /// Which versions of its plugin it runs.
+    pub fn versions(&self) -> Versions {
+        self.context.versions.versions()
+    }
+
+    /// Says what is wanted of its versions. It is on disk when this returns, and taken up at once.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn want_version(&self, wanted: Wanted) -> Result<(), StoreError> {
+        let now = self.context.now_ms();
+        let store = &self.context.store;
+        store
+            .run(move |store| store.want_version(&wanted, now))
+            .await?;
+        self.context.versions.tell();
+        Ok(())
     }
 
     /// Its counts.
@@ -262,7 +352,13 @@ impl Export {
         }
         let appended = self.context.store.run(move |store| {
             let now = context.now_ms();
-            store.append(&incoming, &context.together, None, context.by(), now)
+            store.append(
+                &incoming,
+                &context.together,
+                None,
+                context.by().names(),
+                now,
+            )
         });
         on_behalf(&self.context.usage, appended).await?;
         self.context.bump();
@@ -378,7 +474,7 @@ impl Export {
             }
         }
         // Nothing is counted any more.
-        self.context.usage.fall_due(self.context.now_ms());
+        self.context.fall_due(self.context.now_ms());
         match self.context.store.run(Store::keep_usage).await {
             Ok(()) => Ended::Stopped,
             Err(error) => Ended::Failed(error),
@@ -398,7 +494,7 @@ async fn look_outside(context: Arc<Context>) {
     let mut version = None;
     let every = (KEEP_EVERY.as_millis() / LOOK_OUTSIDE.as_millis()) as usize;
     for look in 0.. {
-        if look % every == 0 && context.usage.fall_due(context.now_ms()) {
+        if look % every == 0 && context.fall_due(context.now_ms()) {
             // A store that fails is noticed by whoever works with it.
             let _ = context.store.run(Store::keep_usage).await;
         }
@@ -411,6 +507,7 @@ async fn look_outside(context: Arc<Context>) {
             && version.replace(found) != Some(found)
         {
             context.commands.send_replace(waiting);
+            context.versions.tell();
             context.bump();
         }
         tokio::select! {

@@ -96,7 +96,7 @@ pub(super) async fn ingest(context: Arc<Context>, from: ChangesFrom) -> Result<(
                         &incoming,
                         &shared.together,
                         Some((stream, &position)),
-                        shared.by(),
+                        shared.by().names(),
                         shared.now_ms(),
                     )
                 })

@@ -1,6 +1,5 @@
 //! Live delivery: lanes side by side, each in order.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,15 +7,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::clock::Clock;
-use super::context::{Context, Done, Halt, trouble};
-use super::isolate::{Piece, isolate};
-use super::machine::{Input, Reason, Trouble};
+use super::batch::{Batch, Settled};
+use super::context::{Context, Done, Halt};
+use super::exporter::Exporter;
+use super::machine::{Input, Passing, Reason, Trouble};
 use super::retry::{CALLS, RETRY_AFTER_CAP_MS, policy};
-use crate::plugin::CallError;
-use crate::plugin::flat::Rows;
-use crate::plugin::types::Delivery;
-use crate::store::{Outcome, Pending, Store, StoreError};
+use super::versions;
+use crate::store::{Outcome, Store, StoreError};
 use crate::usage::cpu::on_behalf;
 
 /// Rows of a `deliver` call if the plugin leaves it to the host.
@@ -112,15 +109,17 @@ async fn caught_up(context: &Context, until: Option<i64>) -> Result<(), StoreErr
 /// One lane: one batch at a time, in order; ends when asked to, or with what needs a person.
 async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> LaneEnd {
     let lanes = context.spec.tuning.lanes;
-    let limit = match context.exporter.manifest().limits.deliver_rows {
-        0 => DELIVER_ROWS,
-        rows => rows.min(MOST_DELIVER_ROWS),
-    };
     let horizon = RETRY_AFTER_CAP_MS as i64 + CALLS.cap_ms as i64;
     let mut activity = context.activity.listen();
     let mut attempt = 0;
+    let mut versions = context.versions.changes();
     while !halt.is_cancelled() {
         activity.note();
+        versions.note();
+        let limit = match context.versions.deliver_rows() {
+            0 => DELIVER_ROWS,
+            rows => rows.min(MOST_DELIVER_ROWS),
+        };
         let now = context.now_ms();
         let taken = context
             .store
@@ -143,9 +142,12 @@ async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> 
             }
             continue;
         }
-        let (outcomes, trouble) = deliver_batch(&context, Arc::new(taken)).await;
-        settle(&context, outcomes).await?;
-        match trouble {
+        let turn = context.versions.turn(&context.name);
+        let (batch, unreadable) = Batch::new(&context, taken);
+        let mut done = versions::deliver(&context, &turn, &batch).await;
+        done.settled.extend(unreadable);
+        settle(&context, turn.judge(), done.settled).await?;
+        match done.trouble {
             None => attempt = 0,
             Some(Trouble::Lasting(reason)) => return Ok(Some(reason)),
             Some(Trouble::Passing {
@@ -161,6 +163,9 @@ async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> 
                 tokio::select! {
                     biased;
                     () = halt.cancelled() => {}
+                    // Another version may do better at once; but a destination that asked for patience
+                    // did not ask a version.
+                    () = versions.heard(), if kind != Passing::Throttled => attempt = 0,
                     () = tokio::time::sleep(Duration::from_millis(pause)) => {}
                 }
             }
@@ -171,7 +176,8 @@ async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> 
 
 async fn settle(
     context: &Arc<Context>,
-    outcomes: Vec<(Pending, Outcome)>,
+    by: &Arc<dyn Exporter>,
+    outcomes: Settled,
 ) -> Result<(), StoreError> {
     if outcomes.is_empty() {
         return Ok(());
@@ -180,10 +186,14 @@ async fn settle(
         .iter()
         .filter(|(_, outcome)| *outcome == Outcome::Delivered)
         .count();
-    let shared = context.clone();
+    let (shared, by) = (context.clone(), by.clone());
     context
         .store
-        .run(move |store| store.settle(&outcomes, shared.by(), shared.now_ms()))
+        .run(move |store| {
+            let manifest = by.manifest();
+            let by = (manifest.name.as_str(), manifest.version.as_str());
+            store.settle(&outcomes, by, shared.now_ms())
+        })
         .await?;
     context
         .meters
@@ -191,122 +201,4 @@ async fn settle(
         .fetch_add(delivered as u64, Ordering::Relaxed);
     context.bump();
     Ok(())
-}
-
-type Settled = Vec<(Pending, Outcome)>;
-
-/// Sends one batch. Answers what is settled, and what stands in the way of the rest.
-async fn deliver_batch(
-    context: &Arc<Context>,
-    taken: Arc<Vec<Pending>>,
-) -> (Settled, Option<Trouble>) {
-    let mut settled = vec![];
-    let mut rows = Rows::default();
-    let mut sent = vec![];
-    for (index, pending) in taken.iter().enumerate() {
-        match context
-            .projection
-            .push_payload(&pending.payload, pending.kind, &mut rows)
-        {
-            Ok(()) => sent.push(index),
-            Err(error) => {
-                let reason = format!("what was kept of it {error}");
-                settled.push((
-                    pending.clone(),
-                    Outcome::Rejected {
-                        field: None,
-                        reason,
-                    },
-                ));
-            }
-        }
-    }
-    let columns = context.projection.columns();
-    let isolated = isolate(rows.len(), |range| {
-        let rows = rows.slice(range, columns);
-        let context = context.clone();
-        async move { context.exporter.deliver(&rows).await }
-    })
-    .await;
-    let mut hindrance = None;
-    for (range, piece) in isolated.pieces {
-        let pending = |row: usize| taken[sent[range.start + row]].clone();
-        match piece {
-            Piece::Answer(delivery) => {
-                context.poison.store(0, Ordering::Relaxed);
-                let why = sort(&context.clock, delivery, range.len(), pending, &mut settled);
-                hindrance = hindrance.or(why);
-            }
-            Piece::Poison(error) => {
-                if let Err(reason) = context.poisoned(&error) {
-                    return (settled, Some(Trouble::Lasting(reason)));
-                }
-                let reason = format!("the plugin failed on this row: {error}");
-                settled.push((
-                    pending(0),
-                    Outcome::Rejected {
-                        field: None,
-                        reason,
-                    },
-                ));
-            }
-        }
-    }
-    let ended = isolated
-        .error
-        .map(|error| match super::isolate::is_crash(&error) {
-            true => Trouble::Lasting(Reason::PluginFails(error.to_string())),
-            false => trouble(error),
-        });
-    (settled, ended.or(hindrance))
-}
-
-/// Sorts the rows of one answer into outcomes. Rows to retry are put off one by one where others
-/// got through; where none did, the whole lane waits, and so does one that was told to.
-pub(super) fn sort(
-    clock: &Clock,
-    delivery: Delivery,
-    rows: usize,
-    pending: impl Fn(usize) -> Pending,
-    settled: &mut Settled,
-) -> Option<Trouble> {
-    let why = delivery
-        .why
-        .map(|problem| trouble(CallError::Problem(problem)));
-    let mut rejected: HashMap<usize, _> = delivery
-        .rejected
-        .into_iter()
-        .map(|rejection| (rejection.row as usize, rejection))
-        .collect();
-    let retry: HashSet<usize> = delivery.retry.iter().map(|&row| row as usize).collect();
-    let stuck = retry.len() == rows && rows > 0;
-    let hindrance = match why {
-        Some(Trouble::Passing {
-            retry_after_ms: None,
-            ..
-        }) if !stuck => None,
-        _ if retry.is_empty() => None,
-        why => why,
-    };
-    let now = clock.now_ms();
-    for row in 0..rows {
-        let pending = pending(row);
-        let outcome = if let Some(rejection) = rejected.remove(&row) {
-            Outcome::Rejected {
-                field: rejection.field,
-                reason: rejection.reason,
-            }
-        } else if !retry.contains(&row) {
-            Outcome::Delivered
-        } else if hindrance.is_none() {
-            let pause = CALLS.pause_ms(pending.attempt, clock.dice(), None);
-            Outcome::Retry {
-                not_before_ms: now + pause as i64,
-            }
-        } else {
-            continue;
-        };
-        settled.push((pending, outcome));
-    }
-    hindrance
 }

@@ -2,9 +2,10 @@
 //!
 //! `machine` says what follows from what (pure); `run` does it. `scan`, `backfill`, `live` and
 //! `ingest` are the kinds of work, `retry` says how long to wait (pure), `isolate` finds the row that
-//! a plugin fails on.
+//! a plugin fails on; `versions` swaps the plugin while all of that goes on.
 
 mod backfill;
+mod batch;
 mod bell;
 mod clock;
 mod context;
@@ -23,12 +24,17 @@ mod retry;
 mod run;
 mod scan;
 mod spec;
+mod versions;
 
 pub use handle::{Change, Ended, Export, ExportError, Receipt};
 pub use machine::{Reason, State};
 pub use meters::{Meters, Snapshot};
 pub use observe::{Observed, Observer};
 pub use spec::ExportSpec;
+pub use versions::{
+    EndedSwap, Plan, Rollouts, Supplied, Supply, Swap, SwapOutcome, Tally, Unfit, Version,
+    Versions, Wanted, swap_id,
+};
 
 #[cfg(test)]
 pub(crate) mod simulation;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::machine::State;
 use super::meters::Meters;
 use crate::store::{Ledger, Recorded, Store, StoreError};
-use crate::usage::Usage;
+use crate::usage::Bills;
 
 /// Looks at one export. Cheap to clone, and does not keep it running.
 #[derive(Clone, Debug)]
@@ -17,12 +17,8 @@ pub struct Observer {
     pub tenant: String,
     /// The export's own.
     pub id: String,
-    /// The plugin's name.
-    pub plugin: String,
-    /// Its version.
-    pub plugin_version: String,
-    /// What it uses.
-    pub usage: Arc<Usage>,
+    /// What each version of its plugin uses.
+    pub bills: Bills,
     pub(super) meters: Arc<Meters>,
     pub(super) directory: PathBuf,
     pub(super) ended: watch::Receiver<bool>,
@@ -41,12 +37,12 @@ impl Observer {
     /// One of an export that nobody runs.
     #[cfg(test)]
     pub(crate) fn of(tenant: &str, id: &str, plugin: &str, plugin_version: &str) -> Self {
+        let bills = Bills::default();
+        bills.of(plugin, plugin_version);
         Self {
             tenant: tenant.to_owned(),
             id: id.to_owned(),
-            plugin: plugin.to_owned(),
-            plugin_version: plugin_version.to_owned(),
-            usage: Arc::default(),
+            bills,
             meters: Arc::default(),
             directory: PathBuf::from("/nowhere"),
             ended: watch::channel(false).1,

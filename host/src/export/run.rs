@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::context::{Commit, Context, Done, Halt, trouble};
-use super::machine::{Effect, Input, Reason, State, Trouble, resume, step};
+use super::machine::{Effect, Input, Passing, Reason, State, Trouble, resume, step};
 use super::retry::{CHECKS, policy, weigh};
 use super::{backfill, live, scan};
 use crate::blocking::blocking;
@@ -17,7 +17,13 @@ pub(super) async fn drive(context: Arc<Context>) -> Result<(), StoreError> {
     let metered = context.clone();
     let recorded = context.store.run(move |store| {
         let now = metered.now_ms();
-        store.meter(metered.by(), &metered.usage, now)?;
+        store.meter(metered.by().names(), &metered.usage, now)?;
+        if let Some(candidate) = metered.versions.candidate() {
+            let manifest = candidate.manifest();
+            let by = (manifest.name.as_str(), manifest.version.as_str());
+            store.meter_too(by, candidate.usage(), now)?;
+        }
+        store.record_versions(&metered.versions.versions(), None)?;
         store.recorded()
     });
     let recorded = recorded.await?;
@@ -40,9 +46,11 @@ pub(super) async fn drive(context: Arc<Context>) -> Result<(), StoreError> {
     }
     // How often the effect was tried, and how often it was asked about without an answer yet.
     let (mut attempt, mut looks) = (0, 0);
+    let mut versions = context.versions.changes();
     loop {
         context.meters.set_state(&state);
         context.bump();
+        versions.note();
         let done = match perform(&context, &effect, attempt, looks).await {
             Ok(done) => done,
             Err(Halt::Stopped) => return Ok(()),
@@ -70,9 +78,14 @@ pub(super) async fn drive(context: Arc<Context>) -> Result<(), StoreError> {
                 tracing::warn!(export = %context.name, phase = state.phase(), attempt, %message, "trying again");
                 context.note(message, Some(pause)).await?;
                 attempt += 1;
-                match context.pause(pause).await {
-                    Ok(()) | Err(Halt::Command) => {}
-                    Err(_) => return Ok(()),
+                tokio::select! {
+                    biased;
+                    paused = context.pause(pause) => match paused {
+                        Ok(()) | Err(Halt::Command) => {}
+                        Err(_) => return Ok(()),
+                    },
+                    // Another version may do better at once.
+                    () = versions.heard(), if kind != Passing::Throttled => attempt = 0,
                 }
             }
             wanted => {
@@ -89,7 +102,8 @@ pub(super) async fn drive(context: Arc<Context>) -> Result<(), StoreError> {
 /// Asks whether the credential is accepted before any work is done. A destination that is down is
 /// no reason not to scan.
 async fn check(context: &Arc<Context>) -> Option<Trouble> {
-    let checked = context.unless_halted(context.exporter.check()).await.ok()?;
+    let exporter = context.exporter();
+    let checked = context.unless_halted(exporter.check()).await.ok()?;
     match checked.map_err(trouble) {
         Ok(()) => None,
         Err(Trouble::Passing { message, .. }) => {
@@ -196,7 +210,8 @@ async fn recheck(context: &Arc<Context>, attempt: u32) -> Result<Done, Halt> {
             context.note(error, None).await?;
         }
     }
-    let checked = context.unless_halted(context.exporter.check()).await?;
+    let exporter = context.exporter();
+    let checked = context.unless_halted(exporter.check()).await?;
     checked?;
     context.account.refuse(None);
     tracing::info!(export = %context.name, "the credential is accepted again");

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use sha2::{Digest as _, Sha256};
 
 use super::context::{Commit, Context, Done, Halt};
+use super::exporter::Exporter;
 use super::isolate::{Piece, isolate};
 use super::machine::{Input, Reason};
 use crate::blocking::blocking;
@@ -25,7 +26,8 @@ const CHUNK_LINES: u64 = if cfg!(test) { 5 } else { 10_000 };
 const STAGE_ROWS: u32 = 1_000;
 
 pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
-    let manifest = context.exporter.manifest();
+    let exporter = context.exporter();
+    let manifest = exporter.manifest();
     let (max_bytes, max_rows) = context.spec.file_limits(manifest);
     let stage_rows = match manifest.limits.stage_rows {
         0 => STAGE_ROWS,
@@ -35,7 +37,7 @@ pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
     let members = context.spec.scan().ok_or_else(|| {
         Reason::Source("this export was scanning, but has no `members` any more".to_owned())
     })?;
-    let settings = context.spec.scan_settings(context.exporter.component());
+    let settings = context.spec.scan_settings(exporter.component());
     if context
         .store
         .run(move |store| store.scan_under(&settings))
@@ -56,6 +58,7 @@ pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
     let end = files.last().map_or(FileEnd::empty(1), FileRow::end);
     let mut writer = Writer {
         context,
+        exporter: exporter.clone(),
         appender: context.store.append_to(end)?,
         full: vec![],
         max_bytes,
@@ -92,6 +95,8 @@ pub(super) async fn scan(context: &Arc<Context>) -> Result<Done, Halt> {
 /// Writes one chunk of the scan into staged files.
 struct Writer<'c> {
     context: &'c Arc<Context>,
+    /// One version stages all of a chunk.
+    exporter: Arc<dyn Exporter>,
     appender: Appender,
     /// Files that were completed by this chunk.
     full: Vec<FileEnd>,
@@ -138,8 +143,8 @@ impl Writer<'_> {
             } else {
                 offset.max(1)
             };
-            let context = self.context.clone();
-            async move { context.exporter.stage(&rows, offset).await }
+            let exporter = self.exporter.clone();
+            async move { exporter.stage(&rows, offset).await }
         })
         .await;
         let mut settled = 0;

@@ -128,6 +128,17 @@ impl Rows {
         })
     }
 
+    /// These rows of these, which have `columns` cells each.
+    pub(crate) fn pick(&self, rows: &[usize], columns: usize) -> Self {
+        let mut picked = Self::default();
+        for &row in rows {
+            self.row(row, columns)
+                .for_each(|(kind, text)| picked.cell(kind, text));
+            picked.end_row(Kind::from_code(self.0.changes[row]));
+        }
+        picked
+    }
+
     /// The kinds and texts of one row's cells.
     pub(crate) fn row(&self, row: usize, columns: usize) -> impl Iterator<Item = (u8, &str)> {
         (row * columns..(row + 1) * columns).map(|index| {
@@ -180,6 +191,15 @@ mod tests {
                 assert!(slice.row(index, 2).eq(all.row(row, 2)));
             }
         }
+    }
+
+    #[test]
+    fn picked_rows_hold_the_same_cells() {
+        let all = rows();
+        let picked = all.pick(&[2, 0], 2);
+        assert_eq!(picked.len(), 2);
+        assert!(picked.row(0, 2).eq(all.row(2, 2)) && picked.row(1, 2).eq(all.row(0, 2)));
+        assert!(all.pick(&[], 2).is_empty());
     }
 
     #[test]

@@ -272,22 +272,24 @@ impl Store {
         self.trim()
     }
 
-    /// Records a file's import job together with the state that it leads to.
+    /// Records a file's import job, and the component that began it, together with the state that it
+    /// leads to.
     ///
     /// # Errors
     /// The database's.
     pub fn submitted(
         &self,
         number: u32,
-        token: &str,
+        (token, component): (&str, &str),
         state: &State,
         now_ms: i64,
     ) -> Result<(), StoreError> {
         self.write(|tx| {
             tx.execute(
-                "UPDATE files SET token = ?2, submitted_ms = ?3, submissions = submissions + 1
+                "UPDATE files SET token = ?2, submitted_ms = ?3, submissions = submissions + 1,
+                     submitted_by = ?4
                  WHERE number = ?1",
-                (number, token, now_ms),
+                (number, token, now_ms, component),
             )?;
             state::record(tx, state, now_ms)
         })

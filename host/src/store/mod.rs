@@ -20,9 +20,10 @@ mod scan;
 mod size;
 mod state;
 mod usage;
+mod versions;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::blocking::blocking;
 
@@ -169,8 +170,8 @@ struct Inner {
     directory: PathBuf,
     database: PathBuf,
     connection: Mutex<Connection>,
-    /// What was used and is not on disk; nothing where nobody works on the export.
-    meter: OnceLock<usage::Meter>,
+    /// What was used and is not on disk, by version; none where nobody works on the export.
+    meters: RwLock<Vec<usage::Meter>>,
     /// Held for as long as the store is open.
     _lock: Option<std::fs::File>,
 }
@@ -207,8 +208,9 @@ impl Store {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = work(&transaction)?;
-            let due = self.inner.meter.get().and_then(usage::Meter::due);
-            if let Some(due) = &due {
+            let meters = self.meters();
+            let due: Vec<_> = meters.iter().filter_map(usage::Meter::due).collect();
+            for due in &due {
                 due.put(&transaction)?;
             }
             transaction.commit()?;
@@ -216,6 +218,13 @@ impl Store {
             Ok(result)
         };
         run().map_err(|source| self.database_error(source))
+    }
+
+    fn meters(&self) -> RwLockReadGuard<'_, Vec<usage::Meter>> {
+        self.inner
+            .meters
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read<R>(

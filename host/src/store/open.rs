@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -115,8 +115,8 @@ CREATE TABLE plugin_state (
 ) WITHOUT ROWID;
 -- Captures that are wanted, as JSON, until they are made.
 CREATE TABLE captures (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, wanted TEXT NOT NULL);
--- The SHA-256 of the component that must be asked about an import job, if not the newest can be.
-ALTER TABLE files ADD COLUMN asked_by TEXT;
+-- The SHA-256 of the component that started the import job: it is asked if a newer one cannot be.
+ALTER TABLE files ADD COLUMN submitted_by TEXT;
 ";
 
 impl Store {
@@ -205,7 +205,7 @@ impl Store {
             directory: directory.to_owned(),
             database,
             connection: Mutex::new(connection),
-            meter: OnceLock::new(),
+            meters: RwLock::default(),
             _lock: lock,
         };
         Ok(Self {

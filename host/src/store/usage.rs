@@ -96,27 +96,55 @@ impl Store {
     /// The database's.
     pub(crate) fn meter(
         &self,
-        (plugin, version): (&str, &str),
+        by: (&str, &str),
         usage: &Arc<Usage>,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        let before = self.usage()?;
-        let before = before
-            .into_iter()
-            .find(|row| row.plugin == plugin && row.version == version);
         let until_ms = self.read(|db| {
             db.query_row("SELECT until_ms FROM usage_until", [], |row| row.get(0))
                 .optional()
         })?;
-        let used = before.map(|row| row.used).unwrap_or_default();
+        let used = self.used_before(by)?;
         usage.resume(used, until_ms, self.staged_bytes()?, now_ms);
-        // Whoever was first stays: a store is worked on by one.
-        let _ = self.inner.meter.set(Meter {
+        self.add_meter(by, usage);
+        Ok(())
+    }
+
+    /// The same for another version that works beside it. The time that files lie on the disk is the
+    /// first one's.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn meter_too(
+        &self,
+        by: (&str, &str),
+        usage: &Arc<Usage>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let known = |meter: &Meter| Arc::ptr_eq(&meter.usage, usage);
+        if !self.meters().iter().any(known) {
+            usage.resume(self.used_before(by)?, None, 0, now_ms);
+            self.add_meter(by, usage);
+        }
+        Ok(())
+    }
+
+    fn used_before(&self, (plugin, version): (&str, &str)) -> Result<Used, StoreError> {
+        let of_version = |row: &PluginUsage| row.plugin == plugin && row.version == version;
+        let before = self.usage()?.into_iter().find(of_version);
+        Ok(before.map(|row| row.used).unwrap_or_default())
+    }
+
+    fn add_meter(&self, (plugin, version): (&str, &str), usage: &Arc<Usage>) {
+        let mut meters = self.inner.meters.write();
+        let meters = meters
+            .as_mut()
+            .unwrap_or_else(|poisoned| poisoned.get_mut());
+        meters.push(Meter {
             plugin: plugin.to_owned(),
             version: version.to_owned(),
             usage: usage.clone(),
         });
-        Ok(())
     }
 
     /// Keeps what was used and is due, if nothing else is written.
@@ -124,8 +152,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub(crate) fn keep_usage(&self) -> Result<(), StoreError> {
-        let due = self.inner.meter.get();
-        if due.is_some_and(|meter| meter.usage.is_due()) {
+        let due = self.meters().iter().any(|meter| meter.usage.is_due());
+        if due {
             self.write(|_| Ok(()))?;
         }
         Ok(())

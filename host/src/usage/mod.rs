@@ -4,6 +4,7 @@
 //! shown of that. `cpu` tells the guest's time from the host's. *Not here:* where it is kept (the
 //! store does that, see [`Usage::take`]) or served.
 
+mod bills;
 pub(crate) mod cpu;
 mod lying;
 mod used;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::histogram::Histogram;
 
+pub use bills::{Bill, Bills};
 use lying::Lying;
 pub use used::{Denied, UsageReport, Used};
 pub(crate) use used::{LIMITS, PEAK, limit_keys};

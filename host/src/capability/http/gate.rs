@@ -69,6 +69,10 @@ impl Gate {
         })
     }
 
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     pub(super) fn account(&self) -> Arc<Account> {
         self.account.clone()
     }

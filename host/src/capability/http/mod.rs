@@ -83,6 +83,14 @@ pub enum Http {
 }
 
 impl Http {
+    /// The routes that are granted.
+    pub(crate) fn routes(&self) -> Vec<String> {
+        match self {
+            Self::Gate(gate) => gate.policy().granted(),
+            Self::Recorder(_) | Self::Nothing => vec![],
+        }
+    }
+
     /// What the exports of the authorization share.
     pub(crate) fn account(&self) -> Arc<Account> {
         match self {

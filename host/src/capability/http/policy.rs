@@ -164,6 +164,16 @@ impl Policy {
         self.rules.iter().map(|rule| rule.pattern.to_string())
     }
 
+    /// Those of them that the operator has not left out.
+    pub fn granted(&self) -> Vec<String> {
+        let granted = |rule: &&Rule| {
+            let grants = self.narrowed.as_ref();
+            grants.is_none_or(|grants| grants.iter().any(|grant| rule.pattern.meets(&grant.0)))
+        };
+        let rules = self.rules.iter().filter(granted);
+        rules.map(|rule| rule.pattern.to_string()).collect()
+    }
+
     /// Whether a grant is about any of the manifest's routes.
     pub fn asks_for(&self, grant: &RouteGrant) -> bool {
         self.rules.iter().any(|rule| rule.pattern.meets(&grant.0))

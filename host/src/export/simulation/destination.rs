@@ -16,7 +16,9 @@ use crate::plugin::types::{
     Throttle,
 };
 use crate::plugin::{CallError, Reached};
-use crate::usage::Usage;
+use crate::usage::{Bills, Usage};
+
+use super::flaw::Flaw;
 
 /// The columns of every batch, in order.
 pub(super) const COLUMNS: [&str; 6] = ["id", "n", "deed", "first", "last", "city"];
@@ -53,6 +55,8 @@ pub(super) struct Scripted {
     pub held: Arc<AtomicU64>,
     manifest: Manifest,
     usage: Arc<Usage>,
+    component: String,
+    flaw: Flaw,
 }
 
 /// What happens to a call.
@@ -150,10 +154,17 @@ fn trap(call: &'static str) -> CallError {
 }
 
 impl Scripted {
-    pub fn new(remote: Arc<Mutex<Remote>>, held: Arc<AtomicU64>) -> Self {
+    /// The version whose component's digest this is: the digest says what is wrong with it.
+    pub fn new(
+        remote: Arc<Mutex<Remote>>,
+        held: Arc<AtomicU64>,
+        bills: &Bills,
+        component: &str,
+    ) -> Self {
+        let flaw = Flaw::of(component);
         let manifest = Manifest {
             name: "scripted".to_owned(),
-            version: "1.0.0".to_owned(),
+            version: component.to_owned(),
             description: String::new(),
             auth_methods: vec![],
             endpoint: String::new(),
@@ -172,8 +183,10 @@ impl Scripted {
         Self {
             remote,
             held,
+            usage: bills.of(&manifest.name, &manifest.version),
             manifest,
-            usage: Arc::default(),
+            component: component.to_owned(),
+            flaw,
         }
     }
 
@@ -240,7 +253,18 @@ impl Exporter for Scripted {
     }
 
     fn component(&self) -> &str {
-        "0000"
+        &self.component
+    }
+
+    fn contract(&self) -> &str {
+        "0.1.0"
+    }
+
+    fn routes(&self) -> Vec<String> {
+        match self.flaw {
+            Flaw::Greedy => vec!["POST /more".to_owned()],
+            _ => vec![],
+        }
     }
 
     fn usage(&self) -> &Arc<Usage> {
@@ -305,14 +329,20 @@ impl Exporter for Scripted {
                 fails,
                 done: None,
             });
-            Ok((remote.jobs.len() - 1).to_string())
+            // Who began a job is a version's own business.
+            Ok(format!("{}:{}", self.component, remote.jobs.len() - 1))
         }))
     }
 
     fn poll<'a>(&'a self, token: &'a str) -> Answer<'a, ImportStatus> {
         Box::pin(self.call("poll", async move {
             let mut remote = self.remote();
-            let job: usize = token.parse().expect("a token");
+            let (by, job) = token.split_once(':').expect("a token");
+            if self.flaw == Flaw::Forgets && by != self.component {
+                remote.event("token-unknown");
+                return Err(CallError::Problem(Problem::Fatal("whose?".to_owned())));
+            }
+            let job: usize = job.parse().expect("a token");
             let report = Report {
                 message: "done".to_owned(),
                 accepted: None,
@@ -345,12 +375,25 @@ impl Exporter for Scripted {
                 why: None,
                 extra: vec![],
             };
+            if self.flaw == Flaw::Refuses && !rows.is_empty() {
+                self.remote().event("flaw");
+                return Err(CallError::Problem(Problem::Fatal("never".to_owned())));
+            }
             for row in 0..rows.len() {
                 // The program may die between two rows of one batch.
                 step().await;
                 let (member, content) = read(rows, row);
                 let kind = rows.kind(row);
                 let mut remote = self.remote();
+                if self.flaw == Flaw::Traps && remote.dice.percent(30) {
+                    remote.event("flaw");
+                    return Err(trap("deliver"));
+                }
+                if self.flaw == Flaw::Rejects {
+                    remote.event("flaw");
+                    delivery.rejected.push(rejection(row));
+                    continue;
+                }
                 match content["deed"].as_str() {
                     "\"trap\"" => {
                         remote.event("trapped");

@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::SimulatedClock;
-use super::destination::Scripted;
+use super::flaw::{self, Flaw, Shelf};
 use super::killer::Killer;
 use super::scenario::Scenario;
 use crate::capability::http::{Account, Credential};
 use crate::export::clock::Clock;
+use crate::export::handle::Parts;
+use crate::export::versions::{self, Rollouts, Wanted};
 use crate::export::{Ended, Export, ExportError};
 use crate::store::{Command, Store};
+use crate::usage::Bills;
 
 /// In virtual time. Whoever is not done by then, with nothing standing in the way, never will be.
 const PATIENCE: Duration = Duration::from_secs(48 * 3600);
@@ -31,7 +34,7 @@ impl Scenario {
         runtime.block_on(async {
             let clock = SimulatedClock::new(self.now_ms, self.dice.below(u64::MAX));
             let struck = Killer::arm(steps);
-            let export = self.start(&clock);
+            let export = self.start(&clock).await;
             tokio::select! {
                 biased;
                 () = struck.notified() => self.event("killed"),
@@ -59,6 +62,7 @@ impl Scenario {
         if Store::exists(&self.directory())
             && let Ok(store) = Store::open_read_only(&self.directory())
         {
+            self.swapped(&store);
             let counts = store.ledger().expect("the counts").counts;
             assert!(counts.add_up(), "{counts:?}");
             assert!(counts.live.received <= self.change_lines, "{counts:?}");
@@ -73,20 +77,50 @@ impl Scenario {
         }
     }
 
-    fn start(&self, clock: &Arc<SimulatedClock>) -> Export {
+    async fn start(&self, clock: &Arc<SimulatedClock>) -> Export {
         let held = Arc::new(AtomicU64::new(self.kept_key.load(Ordering::Relaxed)));
         let (kept, sent) = (self.kept_key.clone(), held.clone());
         let account = Account::new(Credential::none(), 1).with_renewal(Box::new(move || {
             sent.store(kept.load(Ordering::Relaxed), Ordering::Relaxed);
             Ok(Credential::none())
         }));
-        Export::work(
-            self.spec(),
-            Arc::new(Scripted::new(self.remote.clone(), held)),
-            Arc::new(account),
-            Store::open(&self.directory()).expect("the store"),
-            Clock::Simulated(clock.clone()),
-        )
+        let bills = Bills::default();
+        let shelf = Shelf {
+            remote: self.remote.clone(),
+            held,
+            bills: bills.clone(),
+        };
+        let store = Store::open(&self.directory()).expect("the store");
+        let kept = store.versions().expect("the versions");
+        let configured = shelf.version(&self.configured);
+        let running = versions::start("t/e", kept, configured, &shelf, clock.now_ms()).await;
+        let parts = Parts {
+            running,
+            bring: Box::new(shelf),
+            rollouts: Rollouts::default(),
+            bills,
+            account: Arc::new(account),
+            store,
+            clock: Clock::Simulated(clock.clone()),
+        };
+        Export::work(self.spec(), parts)
+    }
+
+    /// What became of the swap that ended last.
+    fn swapped(&mut self, store: &Store) {
+        let versions = store.versions().expect("the versions");
+        let Some(versions) = versions else {
+            return;
+        };
+        let flaw = Flaw::of(&versions.active.sha256);
+        assert!(!flaw.is_bad(), "a bad version works: {versions:?}");
+        if let Some(last) = versions.last
+            && self.last_swap.as_ref() != Some(&last.id)
+        {
+            let outcome = last.outcome.name().replace(' ', "-");
+            self.event(&format!("swap-{outcome} {}", last.to.sha256));
+            self.last_swap = Some(last.id);
+        }
     }
 
     pub fn event(&self, event: &str) {
@@ -132,6 +166,8 @@ impl Scenario {
             0 => self.command(Command::Pause),
             1 | 2 => self.command(Command::Resume),
             3 => self.remote.lock().unwrap().key += 1,
+            7..10 => self.swap(clock),
+            10 => self.want(&Wanted::RollBack),
             4 | 5 => {
                 let key = self.remote.lock().unwrap().key;
                 self.kept_key.store(key, Ordering::Relaxed);
@@ -142,6 +178,19 @@ impl Scenario {
                 clock.jump(hours * 3_600_000);
             }
             _ => self.append(),
+        }
+    }
+
+    fn swap(&mut self, clock: &SimulatedClock) {
+        self.event("swap");
+        let has_backfill = self.has_backfill();
+        let wanted = flaw::wanted(&mut self.dice, has_backfill, clock.now_ms());
+        self.want(&wanted);
+    }
+
+    fn want(&self, wanted: &Wanted) {
+        if let Ok(store) = Store::open_beside(&self.directory()) {
+            store.want_version(wanted, 0).expect("the wish");
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod destination;
 mod dice;
+mod flaw;
 mod killer;
 mod life;
 mod model;

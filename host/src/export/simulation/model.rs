@@ -185,7 +185,7 @@ fn merged(changes: &[Said]) -> Content {
 pub(super) struct Coverage(BTreeMap<String, u64>);
 
 /// What must have happened at least this often in a part of the seeds.
-const MUST: [(&str, u64); 15] = [
+const MUST: [(&str, u64); 20] = [
     ("killed", 500),
     ("stopped", 100),
     ("imported", 1_000),
@@ -200,7 +200,12 @@ const MUST: [(&str, u64); 15] = [
     ("paused", 35),
     ("resumed", 120),
     ("clock", 40),
-    ("some-to-retry", 200),
+    ("some-to-retry", 130),
+    ("swap-promoted", 40),
+    ("swap-rolled-back", 20),
+    ("swap-refused", 20),
+    ("flaw", 30),
+    ("token-unknown", 1),
 ];
 
 impl Coverage {

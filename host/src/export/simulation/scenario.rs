@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::destination::{COLUMNS, Remote, kind};
 use super::dice::Dice;
+use super::flaw::FIRST;
 use super::killer::Killer;
 use super::model::{Content, Said};
 use crate::config::{ChangesFrom, Mapping, Tuning};
@@ -32,6 +33,10 @@ pub(super) struct Scenario {
     pub change_lines: u64,
     bad_lines: u64,
     lanes: u32,
+    /// The component that the configuration leads to.
+    pub configured: String,
+    /// The swap whose end was seen last.
+    pub last_swap: Option<String>,
     /// The rest of a line whose beginning is in the file.
     rest: Option<String>,
 }
@@ -51,6 +56,8 @@ impl Scenario {
             change_lines: 0,
             bad_lines: 0,
             lanes: 1 + dice.below(4) as u32,
+            configured: FIRST.to_owned(),
+            last_swap: None,
             rest: None,
             dice,
         }
@@ -66,6 +73,9 @@ impl Scenario {
                 false => 1 + self.dice.below(900),
             };
             self.trouble(&[0, 5, 20, 50], &[0, 10, 70]);
+            if self.dice.percent(10) {
+                self.configured = format!("good-{}", self.dice.below(3));
+            }
             self.live(Some(steps));
         }
         self.trouble(&[0], &[0]);
@@ -122,6 +132,11 @@ impl Scenario {
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
             .unwrap();
         rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Whether the export begins with a backfill.
+    pub fn has_backfill(&self) -> bool {
+        self.member_lines > 0
     }
 
     /// The export's folder.

@@ -1,0 +1,51 @@
+//! Several versions of an export's plugin: which one works, and the swap from one to another while it
+//! runs.
+//!
+//! `record` is what is kept and `tally` how versions are compared (both pure); `running` says whose turn a
+//! batch is, `canary` sends it, `tend` makes every step durable, `rollouts` is what the exports of a process
+//! know of each other's swaps, `supply` loads versions, `start` decides with which one it begins.
+
+mod canary;
+mod poll;
+mod record;
+mod rollouts;
+mod running;
+mod start;
+mod supply;
+mod tally;
+mod tend;
+
+pub use record::{EndedSwap, Plan, Swap, SwapOutcome, Version, Versions, Wanted};
+pub use rollouts::Rollouts;
+pub use supply::{Supplied, Supply, Unfit};
+pub use tally::Tally;
+
+pub(super) use canary::deliver;
+pub(super) use poll::poll;
+pub(super) use running::Running;
+pub(super) use start::start;
+pub(super) use supply::{Bring, FromSupply};
+pub(super) use tend::tend;
+
+use super::exporter::Exporter;
+
+/// A name for a swap: names of later ones come later.
+pub fn swap_id(sha256: &str, now_ms: i64) -> String {
+    format!("{now_ms:013}-{}", sha256.get(..12).unwrap_or(sha256))
+}
+
+/// The routes that one version may use and another may not, but for those that were agreed to.
+fn new_routes(old: &dyn Exporter, new: &dyn Exporter, agreed: &[String]) -> Vec<String> {
+    let old = old.routes();
+    let mut more = new.routes();
+    more.retain(|route| !old.contains(route) && !agreed.contains(route));
+    more
+}
+
+fn asks_for(routes: &[String]) -> String {
+    format!(
+        "it asks for routes that the active version does not have: {}. `sluice plugin swap` with \
+         --consent-routes agrees to them",
+        routes.join(", ")
+    )
+}

@@ -1,0 +1,283 @@
+//! Which versions of its plugin an export runs, as it is kept. Pure: what a swap's beginning and end
+//! make of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::tally::Tally;
+
+/// One version of a plugin: what it says of itself, and the component itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// The plugin's name.
+    pub name: String,
+    /// Its version, as it says.
+    pub version: String,
+    /// The component's SHA-256, in hexadecimal: two builds may call themselves the same.
+    pub sha256: String,
+    /// The version of the contract that it was built for.
+    pub contract: String,
+}
+
+/// How a candidate proves itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The share of batches that the candidate is given, in percent, from 1 to 100.
+    pub percent: u8,
+    /// Batches that it has to get through, over all exports of the swap. 0 promotes it at once.
+    pub batches: u32,
+    /// The exports, as `tenant/export`, that go first with all of their batches; the others wait for
+    /// them. Without any, all exports go first, with their share.
+    pub leaders: Vec<String>,
+}
+
+/// What is wanted of an export. Handed over through its store, so that it is durable and works from
+/// another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "want", rename_all = "kebab-case")]
+pub enum Wanted {
+    /// A swap to another version.
+    Begin {
+        /// The swap's name: the same for all exports that are swapped together.
+        id: String,
+        /// To which version. The component lies in the registry.
+        to: Version,
+        /// The SHA-256 that the configuration leads to, if that is why.
+        configured: Option<String>,
+        /// How it proves itself.
+        plan: Plan,
+        /// The routes that the operator has agreed to, beside those of the active version.
+        routes: Vec<String>,
+    },
+    /// The swap under way ends well, whatever the batches say.
+    Promote,
+    /// The swap under way ends, and the active version stays.
+    RollBack,
+}
+
+/// A swap under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swap {
+    /// Its name.
+    pub id: String,
+    /// The candidate.
+    pub to: Version,
+    /// When it began, in milliseconds since 1970.
+    pub began_ms: i64,
+    /// How the candidate proves itself.
+    pub plan: Plan,
+    /// Whether it is decided, and only waits for the scan to end: one version stages all of a
+    /// backfill.
+    pub decided: bool,
+    /// What the active version did meanwhile.
+    pub old: Tally,
+    /// What the candidate did.
+    pub new: Tally,
+}
+
+/// How a swap has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SwapOutcome {
+    /// The candidate is the active version.
+    Promoted,
+    /// The active version has stayed.
+    RolledBack,
+    /// It has not begun: the candidate does not fit.
+    Refused,
+}
+
+impl SwapOutcome {
+    /// Its name, for people and programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Promoted => "promoted",
+            Self::RolledBack => "rolled back",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// A swap that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedSwap {
+    /// Its name.
+    pub id: String,
+    /// The version that was active when it began.
+    pub from: Version,
+    /// The candidate.
+    pub to: Version,
+    /// When it ended, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// How.
+    pub outcome: SwapOutcome,
+    /// Why.
+    pub why: String,
+    /// What the active version did meanwhile.
+    pub old: Tally,
+    /// What the candidate did.
+    pub new: Tally,
+}
+
+/// All that is kept of versions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// The one that works.
+    pub active: Version,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// The SHA-256 that the configuration led to when this was decided: what the configuration says
+    /// counts again once it says something else.
+    pub configured: String,
+    /// The swap under way.
+    pub swap: Option<Swap>,
+    /// The last one that has ended.
+    pub last: Option<EndedSwap>,
+}
+
+impl Versions {
+    /// Those of an export that never ran.
+    pub fn first(active: Version, now_ms: i64) -> Self {
+        Self {
+            configured: active.sha256.clone(),
+            active,
+            since_ms: now_ms,
+            swap: None,
+            last: None,
+        }
+    }
+
+    /// Whether a restart finds another version in the configuration than the one that was last
+    /// considered. What was swapped while it ran, or rolled back, stays as it is across restarts.
+    pub fn is_news(&self, configured: &str) -> bool {
+        self.configured != configured
+    }
+
+    /// A swap begins. One that is under way gives way.
+    pub fn begin(&mut self, id: &str, to: &Version, plan: &Plan, now_ms: i64) {
+        if self.swap.is_some() {
+            self.end(
+                SwapOutcome::RolledBack,
+                "a newer swap took its place",
+                now_ms,
+            );
+        }
+        self.swap = Some(Swap {
+            id: id.to_owned(),
+            to: to.clone(),
+            began_ms: now_ms,
+            plan: plan.clone(),
+            decided: false,
+            old: Tally::default(),
+            new: Tally::default(),
+        });
+    }
+
+    /// The swap under way ends.
+    pub fn end(&mut self, outcome: SwapOutcome, why: &str, now_ms: i64) {
+        let Some(swap) = self.swap.take() else {
+            return;
+        };
+        let ended = EndedSwap {
+            id: swap.id,
+            from: self.active.clone(),
+            to: swap.to,
+            at_ms: now_ms,
+            outcome,
+            why: why.to_owned(),
+            old: swap.old,
+            new: swap.new,
+        };
+        if outcome == SwapOutcome::Promoted {
+            self.active = ended.to.clone();
+            self.since_ms = now_ms;
+        }
+        self.last = Some(ended);
+    }
+
+    /// Takes another version at once: nothing ran that it could be compared with.
+    pub fn take(&mut self, id: &str, to: &Version, why: &str, now_ms: i64) {
+        let plan = Plan {
+            percent: 100,
+            batches: 0,
+            leaders: vec![],
+        };
+        self.begin(id, to, &plan, now_ms);
+        self.end(SwapOutcome::Promoted, why, now_ms);
+    }
+
+    /// A candidate is turned away before it has begun.
+    pub fn refuse(&mut self, id: &str, to: &Version, why: &str, now_ms: i64) {
+        self.last = Some(EndedSwap {
+            id: id.to_owned(),
+            from: self.active.clone(),
+            to: to.clone(),
+            at_ms: now_ms,
+            outcome: SwapOutcome::Refused,
+            why: why.to_owned(),
+            old: Tally::default(),
+            new: Tally::default(),
+        });
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digest = self.sha256.get(..12).unwrap_or(&self.sha256);
+        write!(f, "{} {} ({digest})", self.name, self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(sha256: &str) -> Version {
+        Version {
+            name: "p".to_owned(),
+            version: "1.0.0".to_owned(),
+            sha256: sha256.to_owned(),
+            contract: "0.1.0".to_owned(),
+        }
+    }
+
+    fn plan() -> Plan {
+        Plan {
+            percent: 10,
+            batches: 20,
+            leaders: vec![],
+        }
+    }
+
+    #[test]
+    fn only_a_promoted_candidate_becomes_active() {
+        for (outcome, active) in [(SwapOutcome::Promoted, "b"), (SwapOutcome::RolledBack, "a")] {
+            let mut versions = Versions::first(version("a"), 1);
+            versions.begin("s", &version("b"), &plan(), 2);
+            versions.end(outcome, "because", 3);
+            assert_eq!(versions.active, version(active));
+            assert_eq!(versions.swap, None);
+            let last = versions.last.unwrap();
+            assert_eq!((last.outcome, last.why.as_str()), (outcome, "because"));
+            assert_eq!((last.from, last.to), (version("a"), version("b")));
+        }
+    }
+
+    #[test]
+    fn a_newer_swap_takes_the_place_of_one_under_way() {
+        let mut versions = Versions::first(version("a"), 1);
+        versions.begin("s", &version("b"), &plan(), 2);
+        versions.begin("t", &version("c"), &plan(), 3);
+        assert_eq!(versions.swap.as_ref().unwrap().to, version("c"));
+        assert_eq!(versions.last.unwrap().to, version("b"));
+        assert_eq!(versions.active, version("a"));
+    }
+
+    #[test]
+    fn what_was_swapped_or_rolled_back_is_no_news_at_the_next_start() {
+        let mut versions = Versions::first(version("a"), 1);
+        assert!(!versions.is_news("a"));
+        versions.take("s", &version("b"), "swapped", 2);
+        assert!(!versions.is_news("a"), "the configuration has not changed");
+        assert!(versions.is_news("c"));
+    }
+}

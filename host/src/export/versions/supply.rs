@@ -1,0 +1,75 @@
+//! Where an export gets other versions of its plugin from.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::capability::Http;
+use crate::export::ExportSpec;
+use crate::export::exporter::{Exporter, Sandboxed};
+use crate::plugin::Plugin;
+use crate::usage::Bills;
+
+/// Why a version cannot be had: what was found, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unfit(pub String);
+
+/// Another version of an export's plugin, which accepts the export's settings.
+pub struct Supplied {
+    /// The plugin.
+    pub plugin: Plugin,
+    /// Its way to the destination, under the same credential and quota as any other version's.
+    pub http: Http,
+}
+
+/// Loads versions by the SHA-256 of their component, for one export.
+pub trait Supply: Send + Sync + 'static {
+    /// Loads one, off the data path, and asks whether it accepts the export's settings.
+    fn version<'a>(&'a self, sha256: &'a str) -> BoxFuture<'a, Result<Supplied, Unfit>>;
+}
+
+/// The same, as the work on an export wants it.
+pub(in crate::export) trait Bring: Send + Sync + 'static {
+    /// Loads one.
+    fn bring<'a>(&'a self, sha256: &'a str) -> BoxFuture<'a, Result<Arc<dyn Exporter>, Unfit>>;
+}
+
+/// Puts what a supply gives into its sandbox.
+pub(in crate::export) struct FromSupply {
+    spec: ExportSpec,
+    supply: Option<Arc<dyn Supply>>,
+    bills: Bills,
+}
+
+impl FromSupply {
+    /// Without a supply there is only the version that the export was started with.
+    pub fn new(spec: &ExportSpec, supply: Option<Arc<dyn Supply>>, bills: Bills) -> Self {
+        Self {
+            spec: spec.clone(),
+            supply,
+            bills,
+        }
+    }
+
+    /// A plugin in its sandbox.
+    pub fn sandboxed(&self, plugin: Plugin, http: Http) -> Arc<dyn Exporter> {
+        let manifest = &plugin.manifest;
+        let usage = self.bills.of(&manifest.name, &manifest.version);
+        Arc::new(Sandboxed::new(&self.spec, plugin, http, usage))
+    }
+}
+
+impl Bring for FromSupply {
+    fn bring<'a>(&'a self, sha256: &'a str) -> BoxFuture<'a, Result<Arc<dyn Exporter>, Unfit>> {
+        Box::pin(async move {
+            let Some(supply) = &self.supply else {
+                return Err(Unfit(
+                    "this program has no other version than the one it was started with".to_owned(),
+                ));
+            };
+            let Supplied { plugin, http } = supply.version(sha256).await?;
+            Ok(self.sandboxed(plugin, http))
+        })
+    }
+}
