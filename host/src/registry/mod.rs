@@ -1,16 +1,26 @@
 //! The versions of plugins that this machine keeps, in `.plugins/` beside the stores.
 //!
 //! A component lies under its SHA-256, so a file never changes its meaning, and two with the same
-//! content are one. `disk` writes and reads; nothing here knows what is in a component.
+//! content are one. `entries` says which of them is which version, and where channels point; `resolve`
+//! finds what the configuration means; `names` and `signature` are pure; `disk` writes and reads.
 
 mod disk;
+mod entries;
 mod error;
+pub mod names;
+mod resolve;
+pub(crate) mod signature;
+mod users;
 
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub use entries::{Entry, Index, Listed};
 pub use error::RegistryError;
+pub use resolve::Resolved;
+pub use signature::{NoKey, SIGNATURE, SigningKey, Unsigned};
+pub use users::Users;
 
 /// The folder in the data directory.
 const FOLDER: &str = ".plugins";
