@@ -15,6 +15,7 @@ pub mod export;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod plugin;
+pub mod registry;
 pub mod source;
 pub mod store;
 pub mod usage;

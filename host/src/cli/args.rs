@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use sluice::admin::Place;
+use sluice::registry::SigningKey;
 use sluice::store::QuarantineFilter;
 
 use super::exit::EXIT_CODES;
@@ -58,7 +59,7 @@ pub enum Command {
         #[command(subcommand)]
         command: SourceCommand,
     },
-    /// Look at plugins.
+    /// Look at plugins, and keep their versions.
     Plugin {
         #[command(subcommand)]
         command: PluginCommand,
@@ -85,6 +86,23 @@ pub struct Where {
     /// directory].
     #[arg(long, value_name = "DIR", env = "SLUICE_DATA")]
     pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub trust: Trust,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Trust {
+    /// Load only plugins that the owner of this minisign public key has signed, whatever the
+    /// configuration says. May be given several times, or several with commas between them: one
+    /// signature is enough.
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "SLUICE_SIGNED_BY",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub signed_by: Vec<SigningKey>,
 }
 
 impl Where {
@@ -319,12 +337,72 @@ pub struct AcceptArgs {
 pub enum PluginCommand {
     /// Show a component's contract version, its imports, and what it says of itself.
     Inspect(InspectArgs),
+    /// Keep a version of a plugin, so that exports can name it.
+    ///
+    /// The component is loaded as `inspect` does it, and kept under the name and version that it
+    /// gives itself. A version never changes: another file that says it is the same one is refused.
+    Add(AddArgs),
+    /// List the versions that are kept, and who uses them.
+    List(VersionsArgs),
+    /// Take a version away that nobody uses, with the channels that point at it.
+    Remove(RemoveArgs),
+    /// Let a channel point at a version: what follows the channel runs it from its next start on.
+    /// To go back, pin the older one.
+    Pin(PinArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct AddArgs {
+    /// The component's file.
+    pub file: PathBuf,
+    /// Its signature, made by minisign [default: FILE.minisig, if there is one].
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+    /// Let this channel point at it.
+    #[arg(long, value_name = "NAME")]
+    pub channel: Option<String>,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct VersionsArgs {
+    #[command(flatten)]
+    pub place: Where,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RemoveArgs {
+    /// Which: NAME@VERSION, or at least eight digits of its SHA-256.
+    #[arg(value_name = "VERSION")]
+    pub which: String,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PinArgs {
+    /// The plugin.
+    pub name: String,
+    /// The version.
+    #[arg(value_name = "VERSION")]
+    pub which: String,
+    /// The channel. It is made if there is none of that name.
+    #[arg(long, value_name = "NAME", default_value = "stable")]
+    pub channel: String,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct InspectArgs {
     /// The component's file.
     pub file: PathBuf,
+    #[command(flatten)]
+    pub trust: Trust,
     /// For programs.
     #[arg(long)]
     pub json: bool,

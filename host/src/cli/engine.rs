@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sluice::plugin::{Engine, Program, Workshop};
 
-use super::args::Where;
+use super::args::{Trust, Where};
 
 /// The hidden command that the child process is started with.
 pub const COMPILE: &str = "compile-component";
@@ -14,6 +14,7 @@ pub fn keeping(place: &Where) -> Engine {
     Engine::with(Workshop {
         cache: Some(cache(place)),
         compiler: Some(compiler()),
+        signed_by: place.trust.signed_by.clone(),
     })
 }
 
@@ -23,14 +24,16 @@ pub fn looking(place: &Where) -> Engine {
     Engine::with(Workshop {
         cache: Some(cache(place)).filter(|folder| folder.exists()),
         compiler: Some(compiler()),
+        signed_by: place.trust.signed_by.clone(),
     })
 }
 
 /// An engine that leaves nothing behind.
-pub fn alone() -> Engine {
+pub fn alone(trust: &Trust) -> Engine {
     Engine::with(Workshop {
         cache: None,
         compiler: Some(compiler()),
+        signed_by: trust.signed_by.clone(),
     })
 }
 

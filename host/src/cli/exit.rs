@@ -23,7 +23,8 @@ Exit codes:
   1  something unforeseen: disk, network set-up, a store in use by another process
   2  the command line is wrong
   3  the configuration is wrong; every mistake was shown
-  4  a plugin cannot be loaded: no component, or for another version of the contract
+  4  a plugin cannot be loaded, kept or taken away: no component, for another version of the
+     contract, not signed as it must be, not kept, or in use
   5  the destination refused the credential, or could not be checked
   6  an export is parked and waits for a person; everything is kept
   7  done, but rows are in quarantine

@@ -10,7 +10,10 @@ use super::{engine, logs};
 pub async fn inspect(args: InspectArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
     let (limits, load) = (Limits::default(), LoadLimits::default());
-    let plugin = match engine::alone().load(&args.file, &limits, &load).await {
+    let plugin = match engine::alone(&args.trust)
+        .load(&args.file, &limits, &load)
+        .await
+    {
         Ok(plugin) => plugin,
         Err(error) => {
             eprintln!("error: {error}");

@@ -1,5 +1,6 @@
 //! The command line: what was typed, turned into calls of the library and into text for people.
 
+mod add;
 mod admin;
 pub mod args;
 mod check;
@@ -9,12 +10,15 @@ mod engine;
 mod exit;
 mod explain;
 mod inspect;
+mod list;
 mod logs;
 mod mask;
+mod pin;
 mod preview;
 mod progress;
 mod quarantine;
 mod receipt;
+mod remove;
 mod run;
 mod select;
 mod source;
@@ -48,9 +52,13 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
         Command::Source {
             command: SourceCommand::Accept(args),
         } => source::accept(&args),
-        Command::Plugin {
-            command: PluginCommand::Inspect(args),
-        } => inspect::inspect(args).await,
+        Command::Plugin { command } => match command {
+            PluginCommand::Inspect(args) => inspect::inspect(args).await,
+            PluginCommand::Add(args) => add::add(args).await,
+            PluginCommand::List(args) => list::list(&args),
+            PluginCommand::Remove(args) => remove::remove(&args),
+            PluginCommand::Pin(args) => pin::pin(&args),
+        },
         // `main` has done it, before there were threads.
         Command::CompileComponent { .. } => Ok(Exit::Fine),
         Command::Completions { shell } => {

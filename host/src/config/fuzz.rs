@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::mistake::{Mistake, Source};
-use super::model::{Authorization, ChangesFrom, ExportConfig, Secret, StdinResume, Tenant};
+use super::model::{
+    Authorization, ChangesFrom, ExportConfig, PluginSource, Secret, StdinResume, Tenant, Which,
+};
 use super::tenant;
 
 /// A text that stands for a secret.
@@ -141,10 +143,7 @@ fn says(read: &Authorization, table: &toml::Value) {
     );
     assert_eq!(read.method.as_deref(), text(table, "method"));
     assert_eq!(read.endpoint.as_deref(), text(table, "endpoint"));
-    assert_eq!(
-        read.plugin,
-        Path::new("etc").join(text(table, "plugin").expect("required"))
-    );
+    plugin(&read.plugin, &table["plugin"]);
     let granted = table.get("allow_http").and_then(toml::Value::as_bool);
     assert_eq!(read.allow_http, granted.unwrap_or(false));
     for (name, secret) in &read.secrets {
@@ -173,7 +172,34 @@ fn says(read: &Authorization, table: &toml::Value) {
     }
 }
 
+fn plugin(read: &PluginSource, said: &toml::Value) {
+    match read {
+        PluginSource::File(path) => {
+            let said = said.as_str().or_else(|| text(said, "file"));
+            assert_eq!(*path, Path::new("etc").join(said.expect("a path")));
+        }
+        PluginSource::Kept { name, which } => {
+            assert_eq!(Some(name.as_str()), text(said, "name"));
+            let (key, value) = match which {
+                Which::Version(version) => ("version", version),
+                Which::Channel(channel) => ("channel", channel),
+                Which::Sha256(sha256) => ("sha256", sha256),
+            };
+            assert_eq!(Some(value.as_str()), text(said, key));
+            let fine = |c: char| c.is_ascii_alphanumeric() || ".+-_".contains(c);
+            assert!(
+                name.chars().chain(value.chars()).all(fine),
+                "files are named by it"
+            );
+        }
+    }
+}
+
 fn exports(read: &ExportConfig, table: &toml::Value) {
+    assert_eq!(read.plugin.is_some(), table.get("plugin").is_some());
+    if let Some(source) = &read.plugin {
+        plugin(source, &table["plugin"]);
+    }
     let spec = &read.spec;
     assert_eq!(Some(spec.label.as_str()), text(table, "label"));
     assert_eq!(Some(spec.audience.as_str()), text(table, "audience"));

@@ -14,7 +14,9 @@ mod tenant;
 pub use load::load;
 pub use mistake::{Mistake, Mistakes};
 pub use model::{
-    Authorization, ChangesFrom, Config, ExportConfig, Mapping, Secret, StdinResume, Tenant, Tuning,
+    Authorization, ChangesFrom, Config, ExportConfig, Mapping, PluginSource, Secret, StdinResume,
+    Tenant, Tuning, Which,
 };
 
 pub(crate) use mistake::nearest;
+pub(crate) use model::PluginSpans;

@@ -10,6 +10,7 @@ use crate::capability::http::{Addresses, Proxy, RouteGrant};
 use crate::export::ExportSpec;
 use crate::plugin::LoadLimits;
 use crate::plugin::limits::Overrides;
+use crate::registry::SigningKey;
 
 /// Everything that a configuration directory says.
 #[derive(Clone, Debug)]
@@ -41,8 +42,10 @@ pub struct Authorization {
     pub label: String,
     /// More of that.
     pub description: String,
-    /// The component's file.
-    pub plugin: PathBuf,
+    /// The component.
+    pub plugin: PluginSource,
+    /// Who must have signed it, and whatever else its exports run; if empty, nobody.
+    pub signed_by: Vec<SigningKey>,
     /// One of the plugin's ways to prove who one is; its first, if not said.
     pub method: Option<String>,
     /// Another endpoint than the plugin's own.
@@ -69,11 +72,43 @@ pub struct Authorization {
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorizationSpans {
     pub whole: Range<usize>,
-    pub plugin: Range<usize>,
+    pub plugin: PluginSpans,
     pub method: Range<usize>,
     pub endpoint: Range<usize>,
     pub secrets: BTreeMap<String, Range<usize>>,
     pub routes: Vec<Range<usize>>,
+}
+
+/// Which component runs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PluginSource {
+    /// Whatever is in a file.
+    File(PathBuf),
+    /// A version that the registry keeps.
+    Kept {
+        /// The plugin's name.
+        name: String,
+        /// Which of its versions.
+        which: Which,
+    },
+}
+
+/// One of the versions of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Which {
+    /// The one that calls itself so.
+    Version(String),
+    /// The one that a channel points at.
+    Channel(String),
+    /// The one with this SHA-256.
+    Sha256(String),
+}
+
+/// Where a [`PluginSource`] stands: its name, and which version.
+#[derive(Clone, Debug)]
+pub(crate) struct PluginSpans {
+    pub name: Range<usize>,
+    pub which: Range<usize>,
 }
 
 /// Where a secret comes from.
@@ -99,6 +134,19 @@ pub enum Secret {
     Value(zeroize::Zeroizing<String>),
 }
 
+impl std::fmt::Display for PluginSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Kept { name, which } => match which {
+                Which::Version(version) => write!(f, "{name} {version}"),
+                Which::Channel(channel) => write!(f, "{name}, channel {channel}"),
+                Which::Sha256(sha256) => write!(f, "{name}, SHA-256 {sha256}"),
+            },
+        }
+    }
+}
+
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -119,18 +167,33 @@ pub struct ExportConfig {
     pub description: String,
     /// The authorization's id.
     pub authorization: String,
+    /// Another component than the authorization's.
+    pub plugin: Option<PluginSource>,
     pub(crate) spans: ExportSpans,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct ExportSpans {
     pub whole: Range<usize>,
+    pub plugin: Option<PluginSpans>,
     pub fields: Range<usize>,
     pub columns: Vec<Range<usize>>,
     pub options: Range<usize>,
     pub option: BTreeMap<String, Range<usize>>,
     pub members: Range<usize>,
     pub changes: Range<usize>,
+}
+
+impl ExportConfig {
+    /// The component that it runs: its own, or the authorization's.
+    pub fn plugin<'c>(&'c self, authorization: &'c Authorization) -> &'c PluginSource {
+        self.plugin.as_ref().unwrap_or(&authorization.plugin)
+    }
+
+    pub(crate) fn plugin_spans<'c>(&'c self, authorization: &'c Authorization) -> &'c PluginSpans {
+        let own = self.spans.plugin.as_ref();
+        own.unwrap_or(&authorization.spans.plugin)
+    }
 }
 
 /// One mapped attribute.

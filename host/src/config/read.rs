@@ -169,6 +169,12 @@ impl<'a> Section<'a> {
         number
     }
 
+    /// Whether a key holds a table, where it may hold text as well.
+    pub fn is_table(&self, key: &str) -> bool {
+        let found = self.table.get(key);
+        found.is_some_and(|found| found.get_ref().as_table().is_some())
+    }
+
     pub fn section(&self, key: &'static str) -> Option<Section<'a>> {
         let found = self.get(key)?;
         let Some(table) = found.get_ref().as_table() else {

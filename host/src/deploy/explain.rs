@@ -22,13 +22,11 @@ impl Deployed {
     pub async fn explain(&self, method: &str, path: &str) -> Explained {
         let policy = self.policy.explain(method, path);
         let leads = match &policy.decision {
-            Ok(url) => Some(self.egress.leads(url).await),
+            Ok(url) => Some(self.authorized.egress().leads(url).await),
             Err(_) => None,
         };
-        let of_credential = self
-            .credential_headers
-            .iter()
-            .map(|name| name.to_lowercase());
+        let of_credential = self.authorized.credential_headers();
+        let of_credential = of_credential.map(str::to_lowercase);
         Explained {
             policy,
             leads,

@@ -2,6 +2,7 @@
 //! accepted by the plugin. Whatever is wrong is told at the operator's line.
 
 mod ask;
+mod authorized;
 mod builder;
 mod explain;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -10,25 +11,25 @@ mod routes;
 mod sample;
 mod secrets;
 mod settings;
+mod supply;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::authorized::Accounts;
 use crate::capability::Http;
-use crate::capability::http::{
-    self, Egress, Endpoint, Gate, Policy, Recorder, RouteError, RouteGrant,
-};
-use crate::config::{Authorization, Config, ExportConfig, Mistake, Tenant};
+use crate::capability::http::{Policy, Recorder};
+use crate::config::{Config, ExportConfig, Mistake, PluginSource, Tenant};
 use crate::export::{Export, ExportSpec};
-use crate::plugin::limits::KEYS;
-use crate::plugin::types::AuthMethod;
-use crate::plugin::{Engine, Limits, Plugin};
+use crate::plugin::{Engine, Plugin};
 use crate::store::StoreError;
 
+pub use authorized::{Authorized, Way, WayError};
 pub use builder::{BuildError, Builder};
 pub use explain::Explained;
 pub use sample::Sample;
+pub use supply::Supply;
 
 /// How much has to be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +50,11 @@ pub struct Deployed {
     pub policy: Policy,
     /// The folder of its store.
     pub directory: PathBuf,
-    gate: Option<Arc<Gate>>,
-    egress: Egress,
-    /// The names of the credential's headers.
-    credential_headers: Vec<String>,
+    /// Where other versions of the plugin come from.
+    pub supply: Supply,
+    /// What gives them their way to the destination.
+    pub authorized: Authorized,
+    http: Http,
 }
 
 /// What came of a tenant, or of all.
@@ -85,7 +87,7 @@ impl Deployed {
 
     /// The way to the destination.
     pub fn http(&self) -> Http {
-        self.gate.clone().map_or(Http::Nothing, Http::Gate)
+        self.http.clone()
     }
 
     /// A stand-in for the way to the destination, which sends nothing.
@@ -129,158 +131,95 @@ pub async fn deploy_tenant(
     wanted: impl Fn(&ExportConfig) -> bool,
 ) -> Deployment {
     let mut deployment = Deployment::default();
-    let mut accounts = BTreeMap::new();
+    let mut ready = BTreeMap::new();
+    let mut accounts: BTreeMap<&str, Accounts> = BTreeMap::new();
     let mut complained = BTreeSet::new();
     for export in tenant.exports.iter().filter(|export| wanted(export)) {
         let Some(authorization) = tenant.authorizations.get(&export.authorization) else {
             continue;
         };
-        if !accounts.contains_key(&authorization.id) {
-            let account = match load(engine, tenant, authorization).await {
-                Ok(plugin) => {
-                    let mistakes = &mut deployment.mistakes;
-                    let account = account(tenant, authorization, plugin, demand, mistakes).await;
-                    if let Some(account) = &account {
-                        mistakes.extend(routes::unknown(tenant, authorization, account));
-                    }
-                    account
-                }
-                Err(mistake) => {
+        let source = export.plugin(authorization);
+        let key = (authorization.id.as_str(), source);
+        if !ready.contains_key(&key) {
+            let supply = Supply::new(authorization, source, data);
+            let one = match supply.load(engine).await {
+                Ok(plugin) => accounts
+                    .entry(&authorization.id)
+                    .or_default()
+                    .prepare(
+                        tenant,
+                        authorization,
+                        &plugin.manifest,
+                        demand,
+                        &mut deployment.mistakes,
+                    )
+                    .await
+                    .map(|authorized| Ready {
+                        plugin,
+                        supply,
+                        authorized,
+                    }),
+                Err(error) => {
                     // Two authorizations may name the same file.
-                    if complained.insert(&authorization.plugin) {
+                    if complained.insert(source) {
+                        let spans = export.plugin_spans(authorization);
+                        let mistake = supply::mistake(tenant, spans, source, &error);
                         deployment.unloadable.push(mistake);
                     }
                     None
                 }
             };
-            accounts.insert(authorization.id.clone(), account);
+            ready.insert(key, one);
         }
         let before = deployment.mistakes.len();
         sources(tenant, export, &mut deployment.mistakes);
-        let Some(Some(account)) = accounts.get(&authorization.id) else {
+        let Some(Some(ready)) = ready.get(&key) else {
             continue;
         };
-        match one(tenant, export, account, data).await {
+        match one(tenant, export, ready, data).await {
             Ok(one) if deployment.mistakes.len() == before => deployment.deployed.push(one),
             Ok(_) => {}
             Err(found) => deployment.mistakes.extend(found),
         }
     }
+    unknown_routes(tenant, &ready, &mut deployment.mistakes);
     deployment
 }
 
-async fn load(
-    engine: &Engine,
-    tenant: &Tenant,
-    authorization: &Authorization,
-) -> Result<Plugin, Mistake> {
-    let mut limits = Limits::default();
-    authorization.limits.apply(&mut limits, &KEYS);
-    let loaded = engine.load(&authorization.plugin, &limits, &authorization.load_limits);
-    loaded.await.map_err(|error| {
-        let span = authorization.spans.plugin.clone();
-        let mistake = Mistake::new(&tenant.source, span, error.to_string());
-        match authorization.plugin.exists() {
-            true => mistake,
-            false => mistake.help("the path begins at the folder of this file"),
-        }
-    })
-}
-
-/// What the exports of one authorization share.
-struct Prepared {
+/// A plugin that is loaded, and what its exports share.
+struct Ready {
     plugin: Plugin,
-    endpoint: Endpoint,
-    egress: Egress,
-    routes: Option<Vec<RouteGrant>>,
-    credential_headers: Vec<String>,
-    /// `None` if nothing will be sent.
-    shared: Option<Arc<http::Account>>,
+    supply: Supply,
+    authorized: Authorized,
 }
 
-impl Prepared {
-    /// What the plugin may ask for under an export's options.
-    fn policy(&self, spec: &ExportSpec) -> Result<Policy, RouteError> {
-        let endpoint = self.endpoint.clone();
-        let policy = Policy::new(endpoint, &self.plugin.manifest, &spec.options)?;
-        Ok(match &self.routes {
-            Some(routes) => policy.narrowed(routes.clone()),
-            None => policy,
-        })
-    }
-}
+/// What is ready, or cannot be, by authorization and source.
+type AllReady<'t> = BTreeMap<(&'t str, &'t PluginSource), Option<Ready>>;
 
-async fn account(
-    tenant: &Tenant,
-    authorization: &Authorization,
-    plugin: Plugin,
-    demand: Demand,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<Prepared> {
-    let before = mistakes.len();
-    let method = auth_method(tenant, authorization, &plugin, mistakes)?;
-    let text = authorization
-        .endpoint
-        .as_deref()
-        .unwrap_or(&plugin.manifest.endpoint);
-    let endpoint = Endpoint::parse(text, authorization.allow_http).and_then(|endpoint| {
-        endpoint.granted_by(&authorization.allow_addresses)?;
-        Ok(endpoint)
-    });
-    if let Err(error) = &endpoint {
-        let span = authorization.spans.endpoint.clone();
-        mistakes.push(Mistake::new(&tenant.source, span, error.to_string()));
-    }
-    let credential = match demand {
-        Demand::Preview => None,
-        Demand::Run => secrets::credential(tenant, authorization, &method, mistakes).await,
-    };
-    if mistakes.len() > before {
-        return None;
-    }
-    Some(Prepared {
-        plugin,
-        endpoint: endpoint.ok()?,
-        egress: Egress::new(
-            authorization.allow_addresses.clone(),
-            authorization.proxy.clone(),
-        ),
-        routes: authorization.routes.clone(),
-        credential_headers: method
-            .headers
+/// Looks at the routes of each authorization all of whose plugins are ready: what none of them asks
+/// for may be what another one does.
+fn unknown_routes(tenant: &Tenant, all: &AllReady<'_>, mistakes: &mut Vec<Mistake>) {
+    for authorization in tenant.authorizations.values() {
+        // Of all exports, also those that nobody wants to run now.
+        let exports = tenant
+            .exports
             .iter()
-            .map(|(name, _)| name.clone())
-            .collect(),
-        shared: credential.map(|credential| {
-            let account = http::Account::new(credential, authorization.requests_in_flight);
-            Arc::new(account.with_renewal(secrets::renewal(authorization, &method)))
-        }),
-    })
-}
-
-fn auth_method(
-    tenant: &Tenant,
-    authorization: &Authorization,
-    plugin: &Plugin,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<AuthMethod> {
-    let methods = &plugin.manifest.auth_methods;
-    let Some(wanted) = &authorization.method else {
-        return methods.first().cloned();
-    };
-    let found = methods.iter().find(|method| method.id == *wanted);
-    if found.is_none() {
-        let names: Vec<_> = methods.iter().map(|method| method.id.as_str()).collect();
-        mistakes.push(
-            Mistake::new(
-                &tenant.source,
-                authorization.spans.method.clone(),
-                format!("plugin {} has no method `{wanted}`", plugin.manifest.name),
-            )
-            .help(format!("it has: {}", names.join(", "))),
-        );
+            .filter(|export| export.authorization == authorization.id);
+        let policies: Option<Vec<Policy>> = exports
+            .map(|export| {
+                let key = (authorization.id.as_str(), export.plugin(authorization));
+                let ready = all.get(&key)?.as_ref()?;
+                // An option that no route can be made of is a mistake of its own.
+                let policy = ready
+                    .authorized
+                    .policy(&export.spec, &ready.plugin.manifest);
+                policy.ok()
+            })
+            .collect();
+        if let Some(policies) = policies {
+            mistakes.extend(routes::unknown(tenant, authorization, &policies));
+        }
     }
-    found.cloned()
 }
 
 /// A file of members must be there before a scan; one of changes may appear later.
@@ -305,35 +244,25 @@ fn sources(tenant: &Tenant, export: &ExportConfig, mistakes: &mut Vec<Mistake>) 
 async fn one(
     tenant: &Tenant,
     export: &ExportConfig,
-    account: &Prepared,
+    ready: &Ready,
     data: &Path,
 ) -> Result<Deployed, Vec<Mistake>> {
-    let plugin = &account.plugin;
+    let plugin = &ready.plugin;
     settings::check(tenant, export, plugin).await?;
-    let whole = |error: String| {
-        vec![Mistake::new(
-            &tenant.source,
-            export.spans.options.clone(),
-            error,
-        )]
-    };
-    let policy = account
-        .policy(&export.spec)
-        .map_err(|error| whole(error.to_string()))?;
-    let gate = match &account.shared {
-        None => None,
-        Some(shared) => {
-            let gate = Gate::new(policy.clone(), shared.clone(), account.egress.clone());
-            Some(Arc::new(gate.map_err(|error| whole(error.to_string()))?))
-        }
-    };
+    let way = ready
+        .authorized
+        .way(&export.spec, plugin)
+        .map_err(|error| {
+            let span = export.spans.options.clone();
+            vec![Mistake::new(&tenant.source, span, error.to_string())]
+        })?;
     Ok(Deployed {
         directory: directory(data, export),
         spec: export.spec.clone(),
         plugin: plugin.clone(),
-        policy,
-        gate,
-        egress: account.egress.clone(),
-        credential_headers: account.credential_headers.clone(),
+        policy: way.policy,
+        http: way.http,
+        supply: ready.supply.clone(),
+        authorized: ready.authorized.clone(),
     })
 }

@@ -1,26 +1,14 @@
-//! Whether the operator's routes are about anything that the plugin asks for.
+//! Whether the operator's routes are about anything that a plugin asks for.
 
+use crate::capability::http::Policy;
 use crate::config::{Authorization, Mistake, Tenant, nearest};
 
-use super::Prepared;
-
-/// Grants of routes that the manifest asks for under no export's options: most likely misspelt.
+/// Grants of routes that no manifest asks for under any export's options: most likely misspelt.
 pub(super) fn unknown(
     tenant: &Tenant,
     authorization: &Authorization,
-    account: &Prepared,
+    policies: &[Policy],
 ) -> Vec<Mistake> {
-    // Of all exports, also those that nobody wants to run now.
-    let policies: Result<Vec<_>, _> = tenant
-        .exports
-        .iter()
-        .filter(|export| export.authorization == authorization.id)
-        .map(|export| account.policy(&export.spec))
-        .collect();
-    // An option that no route can be made of is a mistake of its own.
-    let Ok(policies) = policies else {
-        return vec![];
-    };
     let mut asked: Vec<_> = policies.iter().flat_map(|policy| policy.routes()).collect();
     asked.sort_unstable();
     asked.dedup();

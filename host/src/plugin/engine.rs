@@ -1,18 +1,17 @@
 //! Loading a file as a plugin: read, compiled, seen through, linked, and asked who it is.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 
 use super::compile::{Compiler, Failed, Workshop, config};
+use super::component::ComponentFile;
 use super::error::LoadError;
 use super::grant::Grant;
 use super::guard::{Guarded, TICK};
-use super::inspect::{Inspection, inspect, not_a_component};
+use super::inspect::{Inspection, inspect};
 use super::limits::{Limits, LoadLimits};
 use super::session::{Code, Session};
 use super::turn::Slots;
@@ -20,12 +19,15 @@ use super::types::{Manifest, Settings};
 use super::{CallError, contract, track_0_1};
 use crate::blocking::blocking;
 use crate::capability::LogSink;
+use crate::registry::SigningKey;
 
 /// Compiles and runs plugins. Cheap to clone; one per process is enough.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
 struct Inner {
+    /// Who must have signed whatever is loaded; if empty, nobody.
+    signed_by: Vec<SigningKey>,
     compiler: Arc<Compiler>,
     /// By guest stack, which is the engine's and not an instance's.
     machines: Mutex<BTreeMap<usize, Machine>>,
@@ -60,17 +62,17 @@ impl Engine {
         Self::with(Workshop::default())
     }
 
-    /// An engine with a workshop: where compiled code is kept, and who compiles.
-    pub fn with(workshop: Workshop) -> Self {
+    /// An engine with a workshop: where compiled code is kept, who compiles, and what.
+    pub fn with(mut workshop: Workshop) -> Self {
         Self(Arc::new(Inner {
+            signed_by: std::mem::take(&mut workshop.signed_by),
             compiler: Arc::new(Compiler::new(workshop)),
             machines: Mutex::default(),
             slots: Slots::of_this_machine(),
         }))
     }
 
-    /// Loads a component: compiles it if that was not done before, checks that it fits the contract,
-    /// and asks who it is. Two with the same content share their code, never their memory.
+    /// Loads a component from its file.
     ///
     /// # Errors
     /// Whatever makes the file no plugin of this host; the message names the file.
@@ -80,12 +82,29 @@ impl Engine {
         limits: &Limits,
         load: &LoadLimits,
     ) -> Result<Plugin, LoadError> {
-        let (file, most) = (path.to_owned(), load.component_bytes);
-        let bytes = Arc::new(blocking(move || read(&file, most)).await?);
-        let sha256: String = Sha256::digest(&*bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let (file, most) = (path.to_owned(), *load);
+        let file = blocking(move || ComponentFile::read(&file, &most)).await?;
+        self.load_read(&file, limits, load).await
+    }
+
+    /// Loads a component that was read: compiles it if that was not done before, checks that it fits
+    /// the contract, and asks who it is. Two with the same content share their code, never their memory.
+    ///
+    /// # Errors
+    /// Whatever makes it no plugin of this host; the message names the file.
+    pub async fn load_read(
+        &self,
+        file: &ComponentFile,
+        limits: &Limits,
+        load: &LoadLimits,
+    ) -> Result<Plugin, LoadError> {
+        // Here, where everything comes by that is ever run.
+        if !self.0.signed_by.is_empty() {
+            let (file, inner) = (file.clone(), self.0.clone());
+            blocking(move || file.judge(&inner.signed_by, "`--signed-by`")).await?;
+        }
+        let (path, bytes) = (file.path(), file.bytes().clone());
+        let sha256 = file.sha256().to_owned();
         let machine = self.machine(load.stack_bytes);
         let compiled = self
             .0
@@ -182,39 +201,6 @@ impl Plugin {
     ) -> Result<Session, CallError> {
         grant.turns.share(&self.slots);
         Session::open(&self.code, settings, grant, limits).await
-    }
-}
-
-/// Reads no more than a plugin may have, of nothing but a file.
-fn read(path: &Path, most: u64) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |source| LoadError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    // Opening a pipe would wait for whoever writes into it.
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(unreadable(std::io::Error::other("it is no file")));
-    }
-    let mut bytes = vec![];
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(most + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > most {
-        return Err(LoadError::Limit {
-            path: path.to_owned(),
-            limit: "component_mib",
-            value: most >> 20,
-            found: "the file is larger".to_owned(),
-        });
-    }
-    match not_a_component(&bytes) {
-        None => Ok(bytes),
-        Some(found) => Err(LoadError::NotAComponent {
-            path: path.to_owned(),
-            found: found.to_owned(),
-        }),
     }
 }
 

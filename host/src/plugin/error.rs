@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::registry::Unsigned;
+
 /// Why a file is not a plugin that this host can run.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -63,6 +65,31 @@ pub enum LoadError {
         version: String,
         /// What does not fit.
         reason: String,
+    },
+    /// What should be its signature cannot be read.
+    #[error("plugin {path}: cannot read its signature {signature}: {why}")]
+    Signature {
+        /// The file.
+        path: PathBuf,
+        /// Where its signature should be.
+        signature: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// Nobody has signed it whose plugins may run.
+    #[error(
+        "plugin {path}: {unsigned}. It runs only with a minisign signature by one of: {keys}; expected \
+         it in {signature}"
+    )]
+    Unsigned {
+        /// The file.
+        path: PathBuf,
+        /// Where its signature should be.
+        signature: PathBuf,
+        /// Whose signature would do, and who asks for it.
+        keys: String,
+        /// What is wrong.
+        unsigned: Unsigned,
     },
     /// It would take more than it was granted.
     #[error("plugin {path}: loading it ran into its limit `{limit}` = {value}: {found}")]

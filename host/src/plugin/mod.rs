@@ -5,6 +5,7 @@
 //! computing, it does through the capabilities in its [`Grant`].
 
 mod compile;
+mod component;
 mod contract;
 mod engine;
 mod error;
@@ -21,6 +22,7 @@ mod track_0_1;
 mod turn;
 
 pub use compile::{Program, Workshop, compile_from_stdin};
+pub use component::ComponentFile;
 pub use contract::TOKEN_LIMIT_BYTES;
 pub use engine::{Engine, Plugin};
 pub use error::{CallError, LoadError, Reached};

@@ -38,6 +38,16 @@ impl Account {
         }
     }
 
+    /// Another credential of the same authorization: they share the quota.
+    pub fn beside(&self, credential: Credential) -> Self {
+        Self {
+            credential: RwLock::new(Arc::new(credential)),
+            renewal: None,
+            quota: self.quota.clone(),
+            refused: watch::Sender::new(None),
+        }
+    }
+
     /// What requests are made with now.
     pub(super) fn credential(&self) -> Arc<Credential> {
         self.credential

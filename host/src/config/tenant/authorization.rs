@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
-use super::{limits, own_name};
+use super::{limits, own_name, plugin};
 use std::ops::Range;
 
 use crate::capability::http::{Addresses, Endpoint, Proxy, RouteGrant};
@@ -23,7 +23,8 @@ pub(super) fn authorization(section: Section<'_>, folder: &Path) -> Authorizatio
     let description = section
         .text("description")
         .map_or_else(String::new, |text| text.value);
-    let plugin = section.required("plugin", "\"retention_science.wasm\"");
+    let (plugin, plugin_spans) = plugin::required(&section, folder);
+    let signed_by = plugin::signed_by(&section);
     let method = section.text("method");
     let endpoint = section.text("endpoint");
     let allow_http = section.boolean("allow_http");
@@ -72,9 +73,10 @@ pub(super) fn authorization(section: Section<'_>, folder: &Path) -> Authorizatio
         id,
         label: label.value,
         description,
-        plugin: folder.join(&plugin.value),
+        plugin,
+        signed_by,
         spans: AuthorizationSpans {
-            plugin: plugin.span,
+            plugin: plugin_spans,
             method: span_of(&method),
             endpoint: span_of(&endpoint),
             secrets: secret_spans,

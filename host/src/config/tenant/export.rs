@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Map;
 use toml::de::DeValue;
 
-use super::{limits, own_name};
+use super::{limits, own_name, plugin};
 use crate::config::mistake::nearest;
 use crate::config::model::{
     ChangesFrom, ExportConfig, ExportSpans, Mapping, StdinResume, Tenant, Tuning,
@@ -56,6 +56,7 @@ pub(super) fn export(section: Section<'_>, folder: &Path, tenant: &Tenant) -> Op
             options.insert(key.value, json(value.get_ref()));
         }
     }
+    let (plugin, plugin_spans) = plugin::optional(&section, folder).unzip();
     let members = source_table(&section, "members", &["file"], folder);
     let changes = source_table(&section, "changes", &["file", "stdin"], folder);
     let span = |key| {
@@ -65,6 +66,7 @@ pub(super) fn export(section: Section<'_>, folder: &Path, tenant: &Tenant) -> Op
     };
     let spans = ExportSpans {
         whole: section.span.clone(),
+        plugin: plugin_spans,
         fields: fields_span,
         columns,
         options: options_span,
@@ -104,6 +106,7 @@ pub(super) fn export(section: Section<'_>, folder: &Path, tenant: &Tenant) -> Op
         spec,
         description,
         authorization: authorization.value,
+        plugin,
         spans,
     })
 }

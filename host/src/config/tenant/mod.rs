@@ -3,6 +3,7 @@
 mod authorization;
 mod export;
 mod limits;
+mod plugin;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -167,3 +167,98 @@ fn a_mapping_must_hold_a_field() {
     let text = &GOOD[..GOOD.find("[exports.vip.fields]").unwrap()];
     assert!(mistakes(text)[0].contains("maps no field"));
 }
+
+#[test]
+fn a_plugin_is_a_file_or_a_version_that_is_kept() {
+    use crate::config::{PluginSource, Which};
+
+    let sha = "0123456789abcdef".repeat(4);
+    let of = |which| PluginSource::Kept {
+        name: "rs".to_owned(),
+        which,
+    };
+    for (written, expected) in [
+        (
+            "\"rs.wasm\"".to_owned(),
+            PluginSource::File("etc/rs.wasm".into()),
+        ),
+        (
+            "{ name = \"rs\", version = \"0.1.0\" }".to_owned(),
+            of(Which::Version("0.1.0".to_owned())),
+        ),
+        (
+            "{ name = \"rs\", channel = \"stable\" }".to_owned(),
+            of(Which::Channel("stable".to_owned())),
+        ),
+        (
+            format!("{{ name = \"rs\", sha256 = \"{sha}\" }}"),
+            of(Which::Sha256(sha)),
+        ),
+    ] {
+        let of_authorization = GOOD.replace("\"rs.wasm\"", &written);
+        let own = format!("label = \"VIP\"\nplugin = {written}");
+        let of_export = GOOD.replace("label = \"VIP\"", &own);
+        for (text, own) in [(of_authorization, false), (of_export, true)] {
+            let (tenant, mistakes) = read(source(&text));
+            assert!(mistakes.is_empty(), "{mistakes:?}");
+            let tenant = tenant.unwrap();
+            let (export, main) = (&tenant.exports[0], &tenant.authorizations["main"]);
+            assert_eq!(export.plugin(main), &expected);
+            assert_eq!(export.plugin.is_some(), own);
+        }
+    }
+}
+
+#[test]
+fn each_mistake_about_a_plugin_names_line_and_remedy() {
+    for (written, says) in [
+        ("{ name = \"rs\" }", "does not say which version"),
+        ("{ version = \"1\" }", "`plugin` has no `name`"),
+        ("{ }", "{ name = \"…\", version = \"…\" }"),
+        (
+            "{ name = \"rs\", version = \"1\", channel = \"stable\" }",
+            "exactly one of version, channel, sha256",
+        ),
+        (
+            "{ name = \"rs\", verzion = \"1\" }",
+            "did you mean `version`?",
+        ),
+        (
+            "{ name = \"rs\", version = 1 }",
+            "expected text in quotes, found integer",
+        ),
+        (
+            "{ name = \"../rs\", version = \"1\" }",
+            "cannot be the name of a plugin",
+        ),
+        (
+            "{ name = \"rs\", version = \"1/2\" }",
+            "cannot be a version",
+        ),
+        (
+            "{ name = \"rs\", channel = \"Stable\" }",
+            "cannot be a channel",
+        ),
+        (
+            "{ name = \"rs\", sha256 = \"0123\" }",
+            "`sluice plugin inspect FILE` shows",
+        ),
+        ("7", "expected text in quotes, found integer"),
+        ("\"rs.wasm\"\nsigned_by = []", "so that no plugin could run"),
+        (
+            "\"rs.wasm\"\nsigned_by = [\"me\"]",
+            "this is no minisign public key",
+        ),
+    ] {
+        let text = GOOD.replace("\"rs.wasm\"", written);
+        let shown = mistakes(&text);
+        assert_eq!(shown.len(), 1, "{written}: {shown:#?}");
+        let line = 4 + written.matches('\n').count();
+        assert!(
+            shown[0].contains(&format!("acme.toml:{line}:")),
+            "{written}: {}",
+            shown[0]
+        );
+        assert!(shown[0].contains(says), "{written}: {}", shown[0]);
+    }
+}

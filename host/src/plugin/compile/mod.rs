@@ -20,13 +20,14 @@ use self::cache::Cache;
 use self::trusted::Trusted;
 use super::limits::LoadLimits;
 use crate::blocking::blocking;
+use crate::registry::SigningKey;
 
 pub use child::{Program, compile_from_stdin};
 
 /// A file that somebody has begun to write for longer than this will never be whole.
 const HALF_WRITTEN: Duration = Duration::from_secs(3600);
 
-/// How plugins are compiled.
+/// How plugins are compiled, and which.
 #[derive(Clone, Debug, Default)]
 pub struct Workshop {
     /// The folder of compiled code. Without one, each process compiles anew.
@@ -34,6 +35,8 @@ pub struct Workshop {
     /// The program that compiles. Without one it is done in this process, where neither
     /// `compile_memory_mib` nor a crash of the compiler can be held back.
     pub compiler: Option<Program>,
+    /// Who must have signed whatever is loaded, beside what else is asked for; if empty, nobody.
+    pub signed_by: Vec<SigningKey>,
 }
 
 /// Why there is no code.
