@@ -346,9 +346,81 @@ pub enum PluginCommand {
     List(VersionsArgs),
     /// Take a version away that nobody uses, with the channels that point at it.
     Remove(RemoveArgs),
+    /// Swap a plugin for another version of it while exports run.
+    ///
+    /// The component is loaded and put before every export that runs the plugin; then the running sluice
+    /// gives it a share of the batches, compares it with the old version, and promotes it or rolls it
+    /// back by itself. Whatever it fails on, the old version sends: nothing is lost either way.
+    #[command(after_help = EXIT_CODES)]
+    Swap(SwapArgs),
+    /// Promote the candidate of a swap under way, whatever its batches say.
+    Promote(DecideArgs),
+    /// Roll a swap under way back; if none is, go back to the version before the last swap.
+    Rollback(DecideArgs),
     /// Let a channel point at a version: what follows the channel runs it from its next start on.
     /// To go back, pin the older one.
     Pin(PinArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SwapArgs {
+    /// The plugin's name, as its manifest has it.
+    pub name: String,
+    /// The component's file.
+    pub file: PathBuf,
+    /// Who goes first: a share of all batches like `10%`, or an export as `tenant/export`, with all of its
+    /// batches; may be given several times [default: the exports' `canary_percent`].
+    #[arg(long, value_name = "SHARE|EXPORT")]
+    pub canary: Vec<Canary>,
+    /// Batches that the candidate has to get through, over all exports; 0 swaps without a canary
+    /// [default: the exports' `canary_batches`].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub batches: Option<u32>,
+    /// Agree to the routes that it asks for and the old version does not have.
+    #[arg(long)]
+    pub consent_routes: bool,
+    /// Ask each destination first whether it accepts the credential under the new version.
+    #[arg(long)]
+    pub check: bool,
+    /// Do not wait for the end.
+    #[arg(long)]
+    pub detach: bool,
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// Who goes first.
+#[derive(Clone, Debug)]
+pub enum Canary {
+    /// So much of all batches.
+    Percent(u8),
+    /// This export.
+    Export(String),
+}
+
+impl std::str::FromStr for Canary {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(share) = text.strip_suffix('%') {
+            return match share.parse() {
+                Ok(percent @ 1..=100) => Ok(Self::Percent(percent)),
+                _ => Err("a share is a whole number from 1% to 100%".to_owned()),
+            };
+        }
+        match text.contains('/') {
+            true => Ok(Self::Export(text.to_owned())),
+            false => Err("write a share like `10%`, or an export as `tenant/export`".to_owned()),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DecideArgs {
+    /// The plugin's name, as its manifest has it.
+    pub name: String,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 #[derive(Debug, clap::Args)]

@@ -9,6 +9,7 @@ pub mod dumps;
 mod engine;
 mod exit;
 mod explain;
+mod follow;
 mod inspect;
 mod list;
 mod logs;
@@ -24,9 +25,12 @@ mod select;
 mod source;
 mod status;
 mod stores;
+mod swap;
 mod usage;
 
 pub use exit::Exit;
+
+use sluice::export::Wanted;
 
 use args::{Args, Command, PluginCommand, SourceCommand};
 
@@ -58,6 +62,9 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
             PluginCommand::List(args) => list::list(&args),
             PluginCommand::Remove(args) => remove::remove(&args),
             PluginCommand::Pin(args) => pin::pin(&args),
+            PluginCommand::Swap(args) => swap::swap(args).await,
+            PluginCommand::Promote(args) => swap::decide(args, Wanted::Promote).await,
+            PluginCommand::Rollback(args) => swap::decide(args, Wanted::RollBack).await,
         },
         // `main` has done it, before there were threads.
         Command::CompileComponent { .. } => Ok(Exit::Fine),

@@ -11,9 +11,11 @@ use futures_util::stream::FuturesUnordered;
 use indicatif::MultiProgress;
 use sluice::admin::Board;
 use sluice::config::{Config, ExportConfig};
-use sluice::deploy::{Demand, deploy_tenant};
-use sluice::export::{Ended, Export, ExportError, Reason};
+use sluice::deploy::{Demand, Watch, deploy_tenant};
+use sluice::export::{Ended, Export, ExportError, Reason, Rollouts};
+use sluice::plugin::Engine;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -54,11 +56,13 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let admin = admin::listen(&args.admin).await?;
     let _serving = admin.map(|admin| admin.serve(board.clone()));
     let done = CancellationToken::new();
-    let mut started = Started::new(bars, board.clone(), done.clone());
+    let engine = engine::keeping(&args.place);
+    let mut started = Started::new(&engine, bars, board.clone(), done.clone());
     let mut signals = Signals::listen()?;
+    let look = Arc::new(Notify::new());
     let stopped = tokio::select! {
-        () = start_all(&args, &config, &chosen, &mut started) => None,
-        signal = signals.next() => Some(signal),
+        () = start_all(&args, &engine, &config, &chosen, &mut started) => None,
+        signal = signals.stop(&look) => Some(signal),
     };
     if stopped.is_none() && started.exports.is_empty() {
         if started.wrong == Exit::Fine {
@@ -69,6 +73,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     }
     let (wrong, exports) = (started.wrong, started.exports);
     board.started();
+    let _watching = AbortOnDrop(tokio::spawn(started.watch.run(look.clone())));
     let signalled = |signal| {
         tracing::info!(signal, "stopping: batches under way are finished");
         None
@@ -77,7 +82,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         Some(signal) => signalled(signal),
         None => tokio::select! {
             worst = reach(&exports, goal) => Some(worst),
-            signal = signals.next() => signalled(signal),
+            signal = signals.stop(&look) => signalled(signal),
         },
     };
     board.stopping();
@@ -123,6 +128,8 @@ pub async fn run(args: RunArgs) -> anyhow::Result<Exit> {
 struct Started {
     exports: Vec<Export>,
     wrong: Exit,
+    watch: Watch,
+    rollouts: Rollouts,
     board: Arc<Board>,
     bars: Option<MultiProgress>,
     drawing: Vec<JoinHandle<()>>,
@@ -130,10 +137,17 @@ struct Started {
 }
 
 impl Started {
-    fn new(bars: Option<MultiProgress>, board: Arc<Board>, done: CancellationToken) -> Self {
+    fn new(
+        engine: &Engine,
+        bars: Option<MultiProgress>,
+        board: Arc<Board>,
+        done: CancellationToken,
+    ) -> Self {
         Self {
             exports: vec![],
             wrong: Exit::Fine,
+            watch: Watch::new(engine),
+            rollouts: Rollouts::default(),
             board,
             bars,
             drawing: vec![],
@@ -163,11 +177,12 @@ impl Started {
 /// cannot be started is told and harms no other.
 async fn start_all(
     args: &RunArgs,
+    engine: &Engine,
     config: &Config,
     chosen: &impl Fn(&str, &str) -> bool,
     started: &mut Started,
 ) {
-    let (engine, data) = (engine::keeping(&args.place), args.place.data());
+    let data = args.place.data();
     for tenant in &config.left_out {
         started.board.leave_out(tenant);
         started.wrong(Exit::Configuration);
@@ -177,7 +192,7 @@ async fn start_all(
         .tenants
         .iter()
         .map(async |tenant| {
-            let deployment = deploy_tenant(&engine, tenant, &data, Demand::Run, &wanted);
+            let deployment = deploy_tenant(engine, tenant, &data, Demand::Run, &wanted);
             (tenant, deployment.await)
         })
         .collect();
@@ -192,7 +207,8 @@ async fn start_all(
         }
         for deployed in deployment.deployed {
             let name = deployed.spec.name();
-            match deployed.start() {
+            started.watch.add(&deployed);
+            match deployed.start(engine, &started.rollouts).await {
                 Ok(export) => started.add(export),
                 Err(error) => {
                     eprintln!("error: export {name} cannot be started: {error}");
@@ -224,26 +240,45 @@ async fn reach(exports: &[Export], goal: Goal) -> Exit {
     ends.await.into_iter().max().unwrap_or(Exit::Fine)
 }
 
-/// What asks the program to stop; heard from the moment that it is listened for.
+/// What asks the program to stop or to look; heard from the moment that it is listened for.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+}
+
+/// Work that ends with whoever wanted it.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Signals {
     fn listen() -> anyhow::Result<Self> {
         let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         Ok(Self {
             terminate,
             interrupt,
+            hangup,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+    /// Waits until it is asked to stop. SIGHUP asks it to look at the plugins' files.
+    async fn stop(&mut self, look: &Notify) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => {
+                    tracing::info!("SIGHUP: looking at what the configuration names of plugins");
+                    look.notify_one();
+                }
+            }
         }
     }
 }

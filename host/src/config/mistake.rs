@@ -190,6 +190,11 @@ impl Mistake {
         self.warning
     }
 
+    /// What is wrong, without its place.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
     /// For people: title, place in the file, and help. With colours if the reader has them.
     pub fn render(&self, colours: bool) -> String {
         let shown = self.source.as_ref().map(|source| source.shown());

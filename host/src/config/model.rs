@@ -238,6 +238,11 @@ pub struct Tuning {
     /// How large the log of waiting changes may get before the source has to wait: room for
     /// millions of changes, and no more of the disk than an operator expects one export to take.
     pub log_max_mib: u64,
+    /// The share of batches that the candidate of a swap is given, in percent. A tenth shows what is
+    /// wrong with it, and slows nobody down.
+    pub canary_percent: u8,
+    /// Batches that a candidate has to get through: enough that rates mean something.
+    pub canary_batches: u32,
 }
 
 impl Default for Tuning {
@@ -248,6 +253,8 @@ impl Default for Tuning {
             staged_file_max_bytes: None,
             staged_file_max_rows: None,
             log_max_mib: 1024,
+            canary_percent: 10,
+            canary_batches: 20,
         }
     }
 }

@@ -12,16 +12,19 @@ mod sample;
 mod secrets;
 mod settings;
 mod supply;
+mod swap;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::authorized::Accounts;
+use self::swap::Swappable;
 use crate::capability::Http;
 use crate::capability::http::{Policy, Recorder};
 use crate::config::{Config, ExportConfig, Mistake, PluginSource, Tenant};
-use crate::export::{Export, ExportSpec};
+use crate::export::{Export, ExportSpec, Rollouts, Supplied};
 use crate::plugin::{Engine, Plugin};
 use crate::store::StoreError;
 
@@ -30,6 +33,8 @@ pub use builder::{BuildError, Builder};
 pub use explain::Explained;
 pub use sample::Sample;
 pub use supply::Supply;
+pub use swap::{Fit, NoFit};
+pub use watch::Watch;
 
 /// How much has to be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +59,7 @@ pub struct Deployed {
     pub supply: Supply,
     /// What gives them their way to the destination.
     pub authorized: Authorized,
+    tenant: Arc<Tenant>,
     http: Http,
 }
 
@@ -76,13 +82,20 @@ impl Deployment {
 }
 
 impl Deployed {
-    /// Starts it.
+    /// Starts it. From then on it can be swapped to other versions; swaps with the same `rollouts` are
+    /// judged together.
     ///
     /// # Errors
     /// Its store cannot be opened.
-    pub fn start(self) -> Result<Export, StoreError> {
-        let http = self.http();
-        Export::start(self.spec, self.plugin, http, &self.directory)
+    pub async fn start(self, engine: &Engine, rollouts: &Rollouts) -> Result<Export, StoreError> {
+        swap::keep(&self).await;
+        let configured = Supplied {
+            plugin: self.plugin.clone(),
+            http: self.http(),
+        };
+        let (spec, directory) = (self.spec.clone(), self.directory.clone());
+        let source = Arc::new(Swappable::new(engine, self));
+        Export::start_swappable(spec, configured, source, rollouts.clone(), &directory).await
     }
 
     /// The way to the destination.
@@ -264,5 +277,6 @@ async fn one(
         http: way.http,
         supply: ready.supply.clone(),
         authorized: ready.authorized.clone(),
+        tenant: Arc::new(tenant.clone()),
     })
 }

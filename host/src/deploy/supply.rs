@@ -41,6 +41,12 @@ impl Supply {
         &self.source
     }
 
+    /// Whether another one leads to the same under the same rules.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (&self.source, &self.signed_by) == (&other.source, &other.signed_by)
+            && (self.limits, self.load) == (other.limits, other.load)
+    }
+
     /// The file that this leads to right now. Blocking.
     ///
     /// # Errors
@@ -82,6 +88,26 @@ impl Supply {
         let sha256 = sha256.to_owned();
         let read = move || registry.open_kept(&sha256, &load);
         self.loaded(engine, read).await
+    }
+
+    /// Keeps a component that was loaded, so that it can be loaded once more after its file was
+    /// replaced. Blocking.
+    ///
+    /// # Errors
+    /// The disk's, or its file is another one by now.
+    pub fn keep(&self, plugin: &Plugin) -> Result<(), RegistryError> {
+        let seen = &plugin.inspection;
+        if self.registry.read(&seen.sha256).is_ok() {
+            return Ok(());
+        }
+        let file = ComponentFile::read(&seen.path, &self.load)?;
+        match file.sha256() == seen.sha256 {
+            true => self.registry.keep_file(&file).map(drop),
+            false => Err(RegistryError::Altered {
+                path: seen.path.clone(),
+                found: file.sha256().to_owned(),
+            }),
+        }
     }
 
     /// Reads once; judges, compiles and runs that.

@@ -19,7 +19,7 @@ use super::observe::Observer;
 use super::run::drive;
 use super::spec::ExportSpec;
 use super::versions::{
-    self, Bring, FromSupply, Rollouts, Running, Supplied, Supply, Versions, Wanted,
+    self, Bring, FromSource, Rollouts, Running, Supplied, VersionSource, Versions, Wanted,
 };
 use crate::capability::Http;
 use crate::capability::http::Account;
@@ -153,7 +153,7 @@ impl Export {
         let store = Store::open(directory)?;
         let account = http.account();
         let bills = Bills::default();
-        let bring = FromSupply::new(&spec, None, bills.clone());
+        let bring = FromSource::new(&spec, None, bills.clone());
         let exporter = bring.sandboxed(plugin, http);
         let running = Running::new(
             Versions::first(exporter.version(), Clock::System.now_ms()),
@@ -172,7 +172,7 @@ impl Export {
         Ok(Self::work(spec, parts))
     }
 
-    /// The same for an export that can be swapped to other versions of its plugin, which `supply`
+    /// The same for an export that can be swapped to other versions of its plugin, which `source`
     /// loads; `plugin` is the one that the configuration names. Swaps with the same `rollouts` are
     /// judged together.
     ///
@@ -181,7 +181,7 @@ impl Export {
     pub async fn start_swappable(
         spec: ExportSpec,
         configured: Supplied,
-        supply: Arc<dyn Supply>,
+        source: Arc<dyn VersionSource>,
         rollouts: Rollouts,
         directory: &Path,
     ) -> Result<Self, StoreError> {
@@ -189,7 +189,7 @@ impl Export {
         let store = Store::open(directory)?;
         let account = http.account();
         let bills = Bills::default();
-        let bring = FromSupply::new(&spec, Some(supply), bills.clone());
+        let bring = FromSource::new(&spec, Some(source), bills.clone());
         let configured = bring.sandboxed(plugin, http);
         let kept = store.run(Store::versions).await?;
         let now = Clock::System.now_ms();

@@ -32,7 +32,7 @@ pub use meters::{Meters, Snapshot};
 pub use observe::{Observed, Observer};
 pub use spec::ExportSpec;
 pub use versions::{
-    EndedSwap, Plan, Rollouts, Supplied, Supply, Swap, SwapOutcome, Tally, Unfit, Version,
+    EndedSwap, Plan, Rollouts, Supplied, Swap, SwapOutcome, Tally, Unfit, Version, VersionSource,
     Versions, Wanted, swap_id,
 };
 

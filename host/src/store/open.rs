@@ -26,6 +26,10 @@ const MADE: &[u8] = b"export.db was made\n";
 /// Page cache in KiB, and the bound on what a store costs in memory.
 const CACHE_KIB: i64 = 16 * 1024;
 
+/// How often and in what distance the lock is tried for.
+const LOOKS: u32 = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
 const TABLES: &str = "
 -- The export machine's state, as JSON; one row.
 CREATE TABLE machine (
@@ -138,7 +142,7 @@ impl Store {
             .truncate(false)
             .open(&path)
             .map_err(disk)?;
-        match lock.try_lock() {
+        match patiently(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
             Err(TryLockError::Error(source)) => return Err(disk(source)),
@@ -185,6 +189,14 @@ impl Store {
         database.exists() && has_tables(&database)
     }
 
+    /// Whether a process works on the store in this folder right now.
+    pub fn is_worked_on(directory: &Path) -> bool {
+        let Ok(lock) = File::open(directory.join("lock")) else {
+            return false;
+        };
+        matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
     fn connect(directory: &Path, flags: OpenFlags, lock: Option<File>) -> Result<Self, StoreError> {
         let database = directory.join("export.db");
         let writable = lock.is_some();
@@ -212,6 +224,17 @@ impl Store {
             inner: Arc::new(inner),
         })
     }
+}
+
+/// Takes the lock. Whoever looks whether the store is worked on holds it for a moment, too.
+fn patiently(lock: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOOKS {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_LOOKS),
+            tried => return tried,
+        }
+    }
+    lock.try_lock()
 }
 
 /// Sets the connection up; answers the format that the database has now. A database that is not

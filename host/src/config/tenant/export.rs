@@ -223,6 +223,12 @@ fn tuning(table: Section<'_>) -> Tuning {
         log_max_mib: table
             .number("log_max_mib", 1..=1 << 20)
             .unwrap_or(default.log_max_mib),
+        canary_percent: table
+            .number("canary_percent", 1..=100)
+            .map_or(default.canary_percent, |n| n as u8),
+        canary_batches: table
+            .number("canary_batches", 0..=10_000)
+            .map_or(default.canary_batches, |n| n as u32),
     };
     table.finish();
     tuning

@@ -3,28 +3,28 @@
 //!
 //! `record` is what is kept and `tally` how versions are compared (both pure); `running` says whose turn a
 //! batch is, `canary` sends it, `tend` makes every step durable, `rollouts` is what the exports of a process
-//! know of each other's swaps, `supply` loads versions, `start` decides with which one it begins.
+//! know of each other's swaps, `source` loads versions, `start` decides with which one it begins.
 
 mod canary;
 mod poll;
 mod record;
 mod rollouts;
 mod running;
+mod source;
 mod start;
-mod supply;
 mod tally;
 mod tend;
 
 pub use record::{EndedSwap, Plan, Swap, SwapOutcome, Version, Versions, Wanted};
 pub use rollouts::Rollouts;
-pub use supply::{Supplied, Supply, Unfit};
+pub use source::{Supplied, Unfit, VersionSource};
 pub use tally::Tally;
 
 pub(super) use canary::deliver;
 pub(super) use poll::poll;
 pub(super) use running::Running;
+pub(super) use source::{Bring, FromSource};
 pub(super) use start::start;
-pub(super) use supply::{Bring, FromSupply};
 pub(super) use tend::tend;
 
 use super::exporter::Exporter;

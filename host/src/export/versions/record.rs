@@ -112,6 +112,8 @@ pub struct EndedSwap {
     pub outcome: SwapOutcome,
     /// Why.
     pub why: String,
+    /// Whether that holds for all exports of the swap: a verdict, or an operator's word.
+    pub for_all: bool,
     /// What the active version did meanwhile.
     pub old: Tally,
     /// What the candidate did.
@@ -184,6 +186,7 @@ impl Versions {
             at_ms: now_ms,
             outcome,
             why: why.to_owned(),
+            for_all: false,
             old: swap.old,
             new: swap.new,
         };
@@ -192,6 +195,16 @@ impl Versions {
             self.since_ms = now_ms;
         }
         self.last = Some(ended);
+    }
+
+    /// The same, with a verdict that holds for all exports of the swap.
+    pub fn end_for_all(&mut self, outcome: SwapOutcome, why: &str, now_ms: i64) {
+        if self.swap.is_some() {
+            self.end(outcome, why, now_ms);
+            if let Some(last) = &mut self.last {
+                last.for_all = true;
+            }
+        }
     }
 
     /// Takes another version at once: nothing ran that it could be compared with.
@@ -214,6 +227,7 @@ impl Versions {
             at_ms: now_ms,
             outcome: SwapOutcome::Refused,
             why: why.to_owned(),
+            for_all: false,
             old: Tally::default(),
             new: Tally::default(),
         });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::record::Versions;
 use super::running::Running;
-use super::supply::Bring;
+use super::source::Bring;
 use super::{SwapOutcome, new_routes};
 use crate::export::exporter::Exporter;
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::record::{Plan, SwapOutcome, Version, Versions, Wanted};
-use super::{asks_for, new_routes};
+use super::{asks_for, new_routes, swap_id};
 use crate::export::context::Context;
 use crate::export::machine::{Reason, State};
 use crate::store::{Command, Store, StoreError};
@@ -55,7 +55,7 @@ pub(in crate::export) async fn tend(context: Arc<Context>) -> Result<(), StoreEr
 /// What came of the last swap before a restart: other exports of it may not have heard.
 fn retell(context: &Context) {
     if let Some(last) = context.versions.versions().last
-        && last.outcome != SwapOutcome::Refused
+        && last.for_all
     {
         context.rollouts.decide(&last.id, last.outcome, &last.why);
     }
@@ -79,7 +79,7 @@ async fn take_up(
             if let Some(configured) = configured {
                 versions.configured = configured;
             }
-            return begin(context, number, versions, (&id, &to), &plan, &routes).await;
+            begin(context, number, versions, (&id, &to), &plan, Some(&routes)).await
         }
         Some(Wanted::Promote) if versions.swap.is_some() => {
             let id = versions.swap.as_ref().map(|swap| swap.id.clone());
@@ -87,7 +87,13 @@ async fn take_up(
             context
                 .rollouts
                 .decide(&id.unwrap_or_default(), SwapOutcome::Promoted, why);
-            end(context, versions, SwapOutcome::Promoted, why, Some(number)).await
+            end(
+                context,
+                versions,
+                (SwapOutcome::Promoted, why, true),
+                Some(number),
+            )
+            .await
         }
         Some(Wanted::RollBack) if versions.swap.is_some() => {
             let id = versions.swap.as_ref().map(|swap| swap.id.clone());
@@ -95,18 +101,23 @@ async fn take_up(
             context
                 .rollouts
                 .decide(&id.unwrap_or_default(), SwapOutcome::RolledBack, why);
-            end(
-                context,
-                versions,
-                SwapOutcome::RolledBack,
-                why,
-                Some(number),
-            )
-            .await
+            let verdict = (SwapOutcome::RolledBack, why, true);
+            end(context, versions, verdict, Some(number)).await
+        }
+        // Back to the version before, which had its routes.
+        Some(Wanted::RollBack) if promoted(&versions).is_some() => {
+            let from = promoted(&versions).unwrap_or_else(|| versions.active.clone());
+            let id = swap_id(&from.sha256, now);
+            let plan = Plan {
+                percent: 100,
+                batches: 0,
+                leaders: vec![],
+            };
+            begin(context, number, versions, (&id, &from), &plan, None).await
         }
         Some(Wanted::Promote | Wanted::RollBack) | None => {
             tracing::warn!(export = %context.name, "no swap is under way; there is nothing to promote or roll back");
-            record(context, versions, Some(number), now).await
+            record(context, versions, Some(number)).await
         }
     }
 }
@@ -117,7 +128,7 @@ async fn begin(
     mut versions: Versions,
     (id, to): (&str, &Version),
     plan: &Plan,
-    routes: &[String],
+    agreed: Option<&[String]>,
 ) -> Result<(), StoreError> {
     let name = &context.name;
     let now = context.now_ms();
@@ -128,7 +139,7 @@ async fn begin(
             now,
         );
         let active = versions.clone();
-        record(context, versions, Some(number), now).await?;
+        record(context, versions, Some(number)).await?;
         context.versions.end(active, SwapOutcome::RolledBack);
         return Ok(());
     }
@@ -146,7 +157,9 @@ async fn begin(
     };
     let active = context.versions.active();
     let fits = brought.and_then(|candidate| {
-        let more = new_routes(active.as_ref(), candidate.as_ref(), routes);
+        let more = agreed.map_or_else(Vec::new, |agreed| {
+            new_routes(active.as_ref(), candidate.as_ref(), agreed)
+        });
         match more.is_empty() {
             true => Ok(candidate),
             false => Err(asks_for(&more)),
@@ -160,8 +173,11 @@ async fn begin(
         Ok(candidate) => candidate,
         Err(why) => {
             tracing::error!(export = %name, version = %to, %why, "a swap is refused; the active version stays");
+            // One verdict for all that are swapped together.
+            let told = format!("{name}: {why}");
+            context.rollouts.decide(id, SwapOutcome::RolledBack, &told);
             versions.refuse(id, to, &why, now);
-            return record(context, versions, Some(number), now).await;
+            return record(context, versions, Some(number)).await;
         }
     };
     let (usage, shared) = (candidate.usage().clone(), context.clone());
@@ -186,7 +202,7 @@ async fn begin(
     }
     versions.begin(id, to, &plan, now);
     let begun = versions.clone();
-    record(context, versions, Some(number), now).await?;
+    record(context, versions, Some(number)).await?;
     context.versions.begin(begun.clone(), candidate);
     tracing::info!(
         export = %name, from = %begun.active, %to, percent = plan.percent, batches = plan.batches,
@@ -200,7 +216,7 @@ async fn begin(
             true => "the export was parked before it had batches to compare",
             false => "without a canary, as was said",
         };
-        end(context, begun, SwapOutcome::Promoted, why, None).await?;
+        end(context, begun, (SwapOutcome::Promoted, why, false), None).await?;
     }
     if waits_for_a_fix.is_some() {
         let now = context.now_ms();
@@ -211,6 +227,12 @@ async fn begin(
         context.commands.send_replace(true);
     }
     Ok(())
+}
+
+/// The version that the last swap came from.
+fn promoted(versions: &Versions) -> Option<Version> {
+    let last = versions.last.as_ref()?;
+    (last.outcome == SwapOutcome::Promoted).then(|| last.from.clone())
 }
 
 /// Whether another version of the plugin may be what an export waits for.
@@ -241,14 +263,13 @@ async fn judge(context: &Arc<Context>) -> Result<(), StoreError> {
     let Some((outcome, why)) = reported else {
         return Ok(());
     };
-    end(context, versions, outcome, &why, None).await
+    end(context, versions, (outcome, &why, true), None).await
 }
 
 async fn end(
     context: &Arc<Context>,
     mut versions: Versions,
-    outcome: SwapOutcome,
-    why: &str,
+    (outcome, why, for_all): (SwapOutcome, &str, bool),
     number: Option<i64>,
 ) -> Result<(), StoreError> {
     let now = context.now_ms();
@@ -261,13 +282,16 @@ async fn end(
             swap.decided = true;
         }
         let decided = versions.clone();
-        record(context, versions, number, now).await?;
+        record(context, versions, number).await?;
         context.versions.note(decided);
         return Ok(());
     }
-    versions.end(outcome, why, now);
+    match for_all {
+        true => versions.end_for_all(outcome, why, now),
+        false => versions.end(outcome, why, now),
+    }
     let ended = versions.clone();
-    record(context, versions, number, now).await?;
+    record(context, versions, number).await?;
     let (name, from) = (
         &context.name,
         ended.last.as_ref().map(|last| last.from.to_string()),
@@ -287,7 +311,6 @@ async fn record(
     context: &Arc<Context>,
     versions: Versions,
     number: Option<i64>,
-    _now_ms: i64,
 ) -> Result<(), StoreError> {
     let kept = versions.clone();
     context

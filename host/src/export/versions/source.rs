@@ -24,7 +24,7 @@ pub struct Supplied {
 }
 
 /// Loads versions by the SHA-256 of their component, for one export.
-pub trait Supply: Send + Sync + 'static {
+pub trait VersionSource: Send + Sync + 'static {
     /// Loads one, off the data path, and asks whether it accepts the export's settings.
     fn version<'a>(&'a self, sha256: &'a str) -> BoxFuture<'a, Result<Supplied, Unfit>>;
 }
@@ -35,19 +35,19 @@ pub(in crate::export) trait Bring: Send + Sync + 'static {
     fn bring<'a>(&'a self, sha256: &'a str) -> BoxFuture<'a, Result<Arc<dyn Exporter>, Unfit>>;
 }
 
-/// Puts what a supply gives into its sandbox.
-pub(in crate::export) struct FromSupply {
+/// Puts what a source gives into its sandbox.
+pub(in crate::export) struct FromSource {
     spec: ExportSpec,
-    supply: Option<Arc<dyn Supply>>,
+    source: Option<Arc<dyn VersionSource>>,
     bills: Bills,
 }
 
-impl FromSupply {
-    /// Without a supply there is only the version that the export was started with.
-    pub fn new(spec: &ExportSpec, supply: Option<Arc<dyn Supply>>, bills: Bills) -> Self {
+impl FromSource {
+    /// Without a source there is only the version that the export was started with.
+    pub fn new(spec: &ExportSpec, source: Option<Arc<dyn VersionSource>>, bills: Bills) -> Self {
         Self {
             spec: spec.clone(),
-            supply,
+            source,
             bills,
         }
     }
@@ -60,15 +60,15 @@ impl FromSupply {
     }
 }
 
-impl Bring for FromSupply {
+impl Bring for FromSource {
     fn bring<'a>(&'a self, sha256: &'a str) -> BoxFuture<'a, Result<Arc<dyn Exporter>, Unfit>> {
         Box::pin(async move {
-            let Some(supply) = &self.supply else {
+            let Some(source) = &self.source else {
                 return Err(Unfit(
                     "this program has no other version than the one it was started with".to_owned(),
                 ));
             };
-            let Supplied { plugin, http } = supply.version(sha256).await?;
+            let Supplied { plugin, http } = source.version(sha256).await?;
             Ok(self.sandboxed(plugin, http))
         })
     }
