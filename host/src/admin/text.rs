@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use super::process::Process;
 use super::samples::{Labels, Latencies, counter, gauge};
 use crate::export::{Observed, Observer, Reason, State};
+use crate::registry::short;
 use crate::store::PhaseCounts;
 use crate::usage::Used;
 
@@ -158,6 +159,16 @@ fn of_exports(registry: &mut Registry, scene: &Scene) {
         "sluice_export_up",
         "Whether the export is worked on: 0 once its store has failed",
         up,
+    );
+    let runs = scene.exports.iter().map(|seen| {
+        let digest = short(&seen.export.component);
+        (with(&of_plugin(&seen.export), "sha256", digest), 1.0)
+    });
+    gauge(
+        registry,
+        "sluice_plugin_info",
+        "Which version of its plugin the export runs, with the beginning of its SHA-256",
+        runs,
     );
     let observed: Vec<(Labels, &Observed)> = scene
         .exports

@@ -217,6 +217,7 @@ impl Export {
             id: self.context.spec.id.clone(),
             plugin: plugin.to_owned(),
             plugin_version: plugin_version.to_owned(),
+            component: self.context.exporter.component().to_owned(),
             usage: self.context.usage.clone(),
             meters: self.context.meters.clone(),
             directory: self.context.store.directory().to_owned(),

@@ -21,6 +21,8 @@ pub struct Observer {
     pub plugin: String,
     /// Its version.
     pub plugin_version: String,
+    /// The SHA-256 of the component.
+    pub component: String,
     /// What it uses.
     pub usage: Arc<Usage>,
     pub(super) meters: Arc<Meters>,
@@ -46,6 +48,7 @@ impl Observer {
             id: id.to_owned(),
             plugin: plugin.to_owned(),
             plugin_version: plugin_version.to_owned(),
+            component: "0123456789abcdef".repeat(4),
             usage: Arc::default(),
             meters: Arc::default(),
             directory: PathBuf::from("/nowhere"),
