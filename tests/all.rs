@@ -45,6 +45,8 @@ mod metrics;
 mod mistakes;
 #[path = "all/operator.rs"]
 mod operator;
+#[path = "all/registry.rs"]
+mod registry;
 #[path = "all/repository.rs"]
 mod repository;
 #[path = "all/rotation.rs"]

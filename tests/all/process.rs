@@ -123,6 +123,7 @@ impl Sluice {
             "SLUICE_LOG",
             "SLUICE_ADMIN",
             "SLUICE_ADMIN_TOKEN",
+            "SLUICE_SIGNED_BY",
             "COLUMNS",
         ] {
             command.env_remove(name);

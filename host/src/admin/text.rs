@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use super::process::Process;
 use super::samples::{Labels, Latencies, counter, gauge};
 use crate::export::{Observed, Observer, Reason, State};
+use crate::registry::short;
 use crate::store::PhaseCounts;
 use crate::usage::{Bill, Used};
 
@@ -160,6 +161,19 @@ fn of_exports(registry: &mut Registry, scene: &Scene) {
         "sluice_export_up",
         "Whether the export is worked on: 0 once its store has failed",
         up,
+    );
+    let runs = scene.exports.iter().map(|seen| {
+        let version = seen.export.version();
+        let mut labels = of_export(&seen.export);
+        labels.push(("plugin", plain(&version.name)));
+        labels.push(("plugin_version", plain(&version.version)));
+        (with(&labels, "sha256", short(&version.sha256)), 1.0)
+    });
+    gauge(
+        registry,
+        "sluice_plugin_info",
+        "Which version of its plugin the export runs, with the beginning of its SHA-256",
+        runs,
     );
     let observed: Vec<(Labels, &Observed)> = scene
         .exports

@@ -139,6 +139,8 @@ fn what_is_shown_is_what_was_counted() {
             "{name} {of}"
         );
     }
+    let runs = [("plugin_version", "0.1.0"), ("sha256", "0123456789ab")];
+    assert_eq!(value(&scrape, "sluice_plugin_info", &runs), 1.0);
     let delivered = [("phase", "live"), ("outcome", "delivered")];
     assert_eq!(value(&scrape, "sluice_rows_total", &delivered), 5.0);
     assert_eq!(value(&scrape, "process_cpu_seconds_total", &[]), 3.0);
@@ -195,6 +197,7 @@ fn labels_are_few_and_hold_nothing_that_a_plugin_or_a_destination_said() {
         "export",
         "plugin",
         "plugin_version",
+        "sha256",
         "phase",
         "outcome",
         "reason",

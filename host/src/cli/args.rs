@@ -86,15 +86,30 @@ pub struct Where {
     /// directory].
     #[arg(long, value_name = "DIR", env = "SLUICE_DATA")]
     pub data: Option<PathBuf>,
+}
+
+/// For commands that load plugins.
+#[derive(Debug, clap::Args)]
+pub struct Loading {
+    #[command(flatten)]
+    place: Where,
     #[command(flatten)]
     pub trust: Trust,
 }
 
+impl std::ops::Deref for Loading {
+    type Target = Where;
+
+    fn deref(&self) -> &Where {
+        &self.place
+    }
+}
+
+/// Whose plugins may be loaded.
 #[derive(Debug, clap::Args)]
 pub struct Trust {
-    /// Load only plugins that the owner of this minisign public key has signed, whatever the
-    /// configuration says. May be given several times, or several with commas between them: one
-    /// signature is enough.
+    /// Load only plugins that are signed with this minisign key, whatever the configuration says.
+    /// May be given several times: one of them is enough.
     #[arg(
         long,
         value_name = "KEY",
@@ -116,7 +131,7 @@ impl Where {
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
     #[command(flatten)]
-    pub place: Where,
+    pub place: Loading,
     /// Do not ask the destinations.
     #[arg(long)]
     pub offline: bool,
@@ -127,7 +142,7 @@ pub struct PreviewArgs {
     /// The export, as `tenant/export`, or `export` if there is only one of that name.
     pub export: String,
     #[command(flatten)]
-    pub place: Where,
+    pub place: Loading,
     /// How many members.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rows: u16,
@@ -145,7 +160,7 @@ pub struct ExplainArgs {
     /// The path below the endpoint, as the plugin would ask for it: unescaped.
     pub path: String,
     #[command(flatten)]
-    pub place: Where,
+    pub place: Loading,
     /// For programs.
     #[arg(long)]
     pub json: bool,
@@ -157,7 +172,7 @@ pub struct RunArgs {
     #[arg(long = "export", value_name = "EXPORT")]
     pub exports: Vec<String>,
     #[command(flatten)]
-    pub place: Where,
+    pub place: Loading,
     /// End when every export is live: imported, and caught up with the changes that waited.
     #[arg(long, conflicts_with = "until_idle")]
     pub until_live: bool,
@@ -386,7 +401,7 @@ pub struct SwapArgs {
     #[arg(long)]
     pub detach: bool,
     #[command(flatten)]
-    pub place: Where,
+    pub place: Loading,
 }
 
 /// Who goes first.
@@ -434,7 +449,7 @@ pub struct AddArgs {
     #[arg(long, value_name = "NAME")]
     pub channel: Option<String>,
     #[command(flatten)]
-    pub place: Where,
+    pub place: Loading,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,7 @@
 use sluice::capability::LogSink;
 use sluice::deploy::{Demand, Deployed, deploy};
 use sluice::plugin::Grant;
+use sluice::registry::short;
 
 use super::args::CheckArgs;
 use super::exit::Exit;
@@ -28,10 +29,11 @@ pub async fn check(args: CheckArgs) -> anyhow::Result<Exit> {
         let name = export.spec.name();
         let plugin = &export.plugin.manifest;
         let what = format!(
-            "{name} → {} ({} {})",
+            "{name} → {} ({} {}, SHA-256 {})",
             export.policy.endpoint(),
             plugin.name,
-            plugin.version
+            plugin.version,
+            short(&export.plugin.inspection.sha256)
         );
         if args.offline {
             println!("ok  {what}: configuration (the destination was not asked)");

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use sluice::plugin::{Engine, Program, Workshop};
 
-use super::args::{Trust, Where};
+use super::args::{Loading, Trust, Where};
 
 /// The hidden command that the child process is started with.
 pub const COMPILE: &str = "compile-component";
 
 /// An engine that keeps compiled code in the data directory.
-pub fn keeping(place: &Where) -> Engine {
+pub fn keeping(place: &Loading) -> Engine {
     Engine::with(Workshop {
         cache: Some(cache(place)),
         compiler: Some(compiler()),
@@ -20,7 +20,7 @@ pub fn keeping(place: &Where) -> Engine {
 
 /// An engine that uses what is kept there, and makes no data directory if there is none: for commands
 /// that only look.
-pub fn looking(place: &Where) -> Engine {
+pub fn looking(place: &Loading) -> Engine {
     Engine::with(Workshop {
         cache: Some(cache(place)).filter(|folder| folder.exists()),
         compiler: Some(compiler()),

@@ -27,6 +27,7 @@ mod status;
 mod stores;
 mod swap;
 mod usage;
+mod versions;
 
 pub use exit::Exit;
 

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use sluice::config::{Config, ExportConfig, Mistake, Mistakes, load};
 use sluice::deploy::{Demand, Deployed, Deployment, deploy};
 
-use super::args::Where;
+use super::args::{Loading, Where};
 use super::engine;
 use super::exit::Exit;
 
@@ -80,7 +80,7 @@ pub fn export<'c>(config: &'c Config, name: &str) -> Result<&'c ExportConfig, Ex
 }
 
 /// The export that was named, ready for everything but sending.
-pub async fn prepared(place: &Where, name: &str) -> Result<Deployed, Exit> {
+pub async fn prepared(place: &Loading, name: &str) -> Result<Deployed, Exit> {
     let config = configuration(place)?;
     let export = export(&config, name)?;
     let (engine, data) = (engine::looking(place), place.data());

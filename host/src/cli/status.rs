@@ -2,16 +2,18 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use sluice::config::ExportConfig;
+use sluice::config::{Config, ExportConfig};
 use sluice::deploy::directory;
-use sluice::export::State;
+use sluice::export::{State, Versions};
+use sluice::plugin::ComponentFile;
+use sluice::registry::{Entry, Registry, Resolved};
 use sluice::store::{ExportReceipt, PhaseCounts, Store, StoreError};
 use sluice::usage::UsageReport;
 
 use super::args::{StatusArgs, Where};
 use super::exit::Exit;
 use super::stores::{grouped, time};
-use super::{logs, select, usage};
+use super::{logs, select, usage, versions};
 
 /// One export, for programs.
 #[derive(Serialize)]
@@ -20,6 +22,9 @@ pub struct Report {
     label: String,
     audience: String,
     /// `not-started` if there is no store yet.
+    pub plugin: Configured,
+    /// Which versions of it run; `null` before the first start.
+    pub versions: Option<Versions>,
     phase: String,
     since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,6 +44,24 @@ pub struct Report {
     pub usage: Vec<UsageReport>,
 }
 
+/// The component that the configuration leads to right now, which is what the next start runs.
+#[derive(Serialize)]
+pub struct Configured {
+    /// What the configuration says, for people.
+    source: String,
+    /// Of a version that is kept, what it is called.
+    #[serde(flatten)]
+    pub version: Option<Version>,
+    /// `null`, if it is not there.
+    pub sha256: Option<String>,
+}
+
+#[derive(Serialize)]
+pub struct Version {
+    pub name: String,
+    pub version: String,
+}
+
 #[derive(Serialize)]
 struct LastError {
     message: String,
@@ -56,7 +79,7 @@ pub fn status(args: &StatusArgs) -> anyhow::Result<Exit> {
         .iter()
         .flat_map(|tenant| &tenant.exports)
         .collect();
-    let reports = reports(&args.place, &exports)?;
+    let reports = reports(&args.place, &config, &exports)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&reports)?);
     } else if args.usage {
@@ -68,16 +91,23 @@ pub fn status(args: &StatusArgs) -> anyhow::Result<Exit> {
 }
 
 /// Reads the stores of these exports.
-pub fn reports(place: &Where, exports: &[&ExportConfig]) -> Result<Vec<Report>, StoreError> {
-    exports.iter().map(|export| report(place, export)).collect()
+pub fn reports(
+    place: &Where,
+    config: &Config,
+    exports: &[&ExportConfig],
+) -> Result<Vec<Report>, StoreError> {
+    let one = |export: &&ExportConfig| report(place, config, export);
+    exports.iter().map(one).collect()
 }
 
-fn report(place: &Where, export: &ExportConfig) -> Result<Report, StoreError> {
+fn report(place: &Where, config: &Config, export: &ExportConfig) -> Result<Report, StoreError> {
     let directory = directory(&place.data(), export);
     let mut report = Report {
         export: export.spec.name(),
         label: export.spec.label.clone(),
         audience: export.spec.audience.clone(),
+        plugin: configured(place, config, export),
+        versions: None,
         phase: "not-started".to_owned(),
         since: None,
         state: None,
@@ -92,6 +122,7 @@ fn report(place: &Where, export: &ExportConfig) -> Result<Report, StoreError> {
         return Ok(report);
     }
     let store = Store::open_read_only(&directory)?;
+    report.versions = store.versions()?;
     let ledger = store.ledger()?;
     let used = store.usage()?;
     report.usage = used
@@ -115,6 +146,40 @@ fn report(place: &Where, export: &ExportConfig) -> Result<Report, StoreError> {
         });
     }
     Ok(report)
+}
+
+fn configured(place: &Where, config: &Config, export: &ExportConfig) -> Configured {
+    let mut tenants = config.tenants.iter();
+    let tenant = tenants.find(|tenant| tenant.id == export.spec.tenant);
+    let Some(authorization) = tenant.and_then(|t| t.authorizations.get(&export.authorization))
+    else {
+        return Configured {
+            source: String::new(),
+            version: None,
+            sha256: None,
+        };
+    };
+    let source = export.plugin(authorization);
+    let found = Registry::at(&place.data()).resolve(source).ok();
+    let seen = |path| ComponentFile::read(path, &authorization.load_limits);
+    let (version, sha256) = match found {
+        None => (None, None),
+        Some(Resolved {
+            entry: Some(entry), ..
+        }) => {
+            let Entry { name, version, .. } = entry;
+            (Some(Version { name, version }), Some(entry.sha256))
+        }
+        Some(Resolved { path, entry: None }) => {
+            let file = seen(&path).ok();
+            (None, file.map(|file| file.sha256().to_owned()))
+        }
+    };
+    Configured {
+        source: source.to_string(),
+        version,
+        sha256,
+    }
 }
 
 /// A table, and below it what needs a person.
@@ -177,6 +242,9 @@ pub fn print(reports: &[Report]) {
     }
     println!("{table}");
     for report in reports {
+        for line in versions::lines(report) {
+            println!("{}: {line}", report.export);
+        }
         if let Some(State::Parked { reason, .. }) = &report.state {
             println!(
                 "{} is parked since {}: {reason}",

@@ -289,6 +289,7 @@ impl Export {
             tenant: self.context.spec.tenant.clone(),
             id: self.context.spec.id.clone(),
             bills: self.context.bills.clone(),
+            shown: self.context.versions.shown(),
             meters: self.context.meters.clone(),
             directory: self.context.store.directory().to_owned(),
             ended: self.ended.clone(),

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::machine::State;
 use super::meters::Meters;
+use super::versions::{Shown, Version};
 use crate::store::{Ledger, Recorded, Store, StoreError};
 use crate::usage::Bills;
 
@@ -19,6 +20,7 @@ pub struct Observer {
     pub id: String,
     /// What each version of its plugin uses.
     pub bills: Bills,
+    pub(super) shown: Shown,
     pub(super) meters: Arc<Meters>,
     pub(super) directory: PathBuf,
     pub(super) ended: watch::Receiver<bool>,
@@ -43,6 +45,12 @@ impl Observer {
             tenant: tenant.to_owned(),
             id: id.to_owned(),
             bills,
+            shown: Shown::new(Version {
+                name: plugin.to_owned(),
+                version: plugin_version.to_owned(),
+                sha256: "0123456789abcdef".repeat(4),
+                contract: "0.1.0".to_owned(),
+            }),
             meters: Arc::default(),
             directory: PathBuf::from("/nowhere"),
             ended: watch::channel(false).1,
@@ -52,6 +60,11 @@ impl Observer {
     /// The tenant's and the export's name together.
     pub fn name(&self) -> String {
         format!("{}/{}", self.tenant, self.id)
+    }
+
+    /// The version of its plugin that works now.
+    pub fn version(&self) -> Version {
+        self.shown.version()
     }
 
     /// Whether nobody works on it any more.

@@ -124,6 +124,17 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// Whether what was asked for is not kept; [`help`](Self::help) says what is.
+    pub fn is_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::NoPlugin { .. }
+                | Self::NoVersion { .. }
+                | Self::NoChannel { .. }
+                | Self::NoDigest { .. }
+        )
+    }
+
     /// What to do about a name that was not found.
     pub fn help(&self) -> Option<String> {
         let none = "";

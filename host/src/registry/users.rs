@@ -23,7 +23,7 @@ impl Registry {
                 let entry = match self.resolve(export.plugin(authorization)) {
                     Ok(resolved) => resolved.entry,
                     // What is not kept is used by nobody.
-                    Err(error) if error.help().is_some() => None,
+                    Err(error) if error.is_unknown() => None,
                     Err(error) => return Err(error),
                 };
                 if let Some(entry) = entry {

@@ -25,7 +25,7 @@ pub enum Tests {
 
 const SIMULATION: Tests = Tests::Unit("export::simulation");
 
-pub const MUTANTS: [Mutant; 31] = [
+pub const MUTANTS: [Mutant; 33] = [
     // The last event wins.
     Mutant {
         name: "members-changes-side-by-side",
@@ -237,6 +237,20 @@ pub const MUTANTS: [Mutant; 31] = [
         find: "if self.tag(name, &content[head..]).verify_slice(tag).is_err() {",
         replace: "if tag.is_empty() {",
         noticed_by: Tests::Unit("plugin::compile::cache"),
+    },
+    Mutant {
+        name: "unsigned-plugins-run",
+        file: "host/src/registry/signature.rs",
+        find: "if held.any(|key| key.key.verify(bytes, &signature, true).is_ok()) {",
+        replace: "if held.next().is_some() {",
+        noticed_by: Tests::Unit("registry::signature"),
+    },
+    Mutant {
+        name: "altered-versions-run",
+        file: "host/src/registry/resolve.rs",
+        find: "match file.sha256() == sha256 {",
+        replace: "match !file.sha256().is_empty() {",
+        noticed_by: Tests::Program("registry::a_kept_component"),
     },
     Mutant {
         name: "any-address-is-public",

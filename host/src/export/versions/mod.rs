@@ -22,7 +22,7 @@ pub use tally::Tally;
 
 pub(super) use canary::deliver;
 pub(super) use poll::poll;
-pub(super) use running::Running;
+pub(super) use running::{Running, Shown};
 pub(super) use source::{Bring, FromSource};
 pub(super) use start::start;
 pub(super) use tend::tend;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::record::{Swap, SwapOutcome, Versions};
+use super::record::{Swap, SwapOutcome, Version, Versions};
 use super::tally::Observation;
 use crate::export::bell::{Bell, Ear};
 use crate::export::exporter::Exporter;
@@ -15,6 +15,7 @@ pub(in crate::export) struct Running {
     changed: Bell,
     /// Rings when there is something for `tend` to look at.
     told: Bell,
+    shown: Shown,
 }
 
 struct Inner {
@@ -25,6 +26,29 @@ struct Inner {
     earlier: BTreeMap<String, Arc<dyn Exporter>>,
     /// Batches that were given to the active version and to the candidate.
     picked: (u64, u64),
+}
+
+/// The version that works now, for whoever watches.
+#[derive(Clone, Debug)]
+pub(in crate::export) struct Shown(Arc<Mutex<Version>>);
+
+impl Shown {
+    /// It begins with this one.
+    pub fn new(version: Version) -> Self {
+        Self(Arc::new(Mutex::new(version)))
+    }
+
+    /// The one that works now.
+    pub fn version(&self) -> Version {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, version: &Version) {
+        version.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// Whose turn a batch is.
@@ -51,6 +75,7 @@ impl Running {
         candidate: Option<Arc<dyn Exporter>>,
     ) -> Self {
         Self {
+            shown: Shown::new(versions.active.clone()),
             inner: Mutex::new(Inner {
                 versions,
                 active,
@@ -66,6 +91,11 @@ impl Running {
     /// The version that works.
     pub fn active(&self) -> Arc<dyn Exporter> {
         self.inner().active.clone()
+    }
+
+    /// The version that works, for whoever watches.
+    pub fn shown(&self) -> Shown {
+        self.shown.clone()
     }
 
     /// What is kept of versions.
@@ -156,6 +186,7 @@ impl Running {
     /// What a swap's end makes of it, once it is durable.
     pub fn end(&self, versions: Versions, outcome: SwapOutcome) {
         let mut inner = self.inner();
+        self.shown.set(&versions.active);
         inner.versions = versions;
         if let Some(candidate) = inner.candidate.take()
             && outcome == SwapOutcome::Promoted
