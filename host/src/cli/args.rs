@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use sluice::admin::Place;
+use sluice::plugin::Tracks;
 use sluice::store::QuarantineFilter;
 
 use super::exit::EXIT_CODES;
@@ -85,6 +86,27 @@ pub struct Where {
     /// directory].
     #[arg(long, value_name = "DIR", env = "SLUICE_DATA")]
     pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub served: Served,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Served {
+    /// Take only plugins of these tracks of the contract, like `0.1`: as a sluice that has no others
+    /// [default: all].
+    #[arg(
+        long,
+        value_name = "TRACKS",
+        env = "SLUICE_TRACKS",
+        hide_short_help = true
+    )]
+    tracks: Option<Tracks>,
+}
+
+impl Served {
+    pub fn tracks(&self) -> Tracks {
+        self.tracks.clone().unwrap_or_default()
+    }
 }
 
 impl Where {
@@ -319,12 +341,27 @@ pub struct AcceptArgs {
 pub enum PluginCommand {
     /// Show a component's contract version, its imports, and what it says of itself.
     Inspect(InspectArgs),
+    /// Show what an export's plugin remembers: names and sizes, never the texts.
+    State(StateArgs),
 }
 
 #[derive(Debug, clap::Args)]
 pub struct InspectArgs {
     /// The component's file.
     pub file: PathBuf,
+    #[command(flatten)]
+    pub served: Served,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct StateArgs {
+    /// The export, as `tenant/export`, or `export` if there is only one of that name.
+    pub export: String,
+    #[command(flatten)]
+    pub place: Where,
     /// For programs.
     #[arg(long)]
     pub json: bool,

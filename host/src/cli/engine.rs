@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sluice::plugin::{Engine, Program, Workshop};
+use sluice::plugin::{Engine, Program, Tracks, Workshop};
 
 use super::args::Where;
 
@@ -14,6 +14,7 @@ pub fn keeping(place: &Where) -> Engine {
     Engine::with(Workshop {
         cache: Some(cache(place)),
         compiler: Some(compiler()),
+        tracks: place.served.tracks(),
     })
 }
 
@@ -23,14 +24,16 @@ pub fn looking(place: &Where) -> Engine {
     Engine::with(Workshop {
         cache: Some(cache(place)).filter(|folder| folder.exists()),
         compiler: Some(compiler()),
+        tracks: place.served.tracks(),
     })
 }
 
 /// An engine that leaves nothing behind.
-pub fn alone() -> Engine {
+pub fn alone(tracks: Tracks) -> Engine {
     Engine::with(Workshop {
         cache: None,
         compiler: Some(compiler()),
+        tracks,
     })
 }
 

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::clock::Clock;
+use super::memory::StoreMemory;
 use super::spec::ExportSpec;
-use crate::capability::{Http, LogSink, StagedFile};
+use crate::capability::{Http, LogSink, StagedFile, State};
 use crate::plugin::flat::Rows;
 use crate::plugin::types::{Delivery, File, ImportStatus, Manifest, Settings, Staged};
 use crate::plugin::{CallError, Grant, Limits, Plugin, Session, Turns};
+use crate::store::Store;
 use crate::usage::Usage;
 
 /// What a call answers.
@@ -41,13 +44,20 @@ pub(super) struct Sandboxed {
     settings: Settings,
     limits: Limits,
     log: LogSink,
+    state: State,
     turns: Turns,
     usage: Arc<Usage>,
 }
 
 impl Sandboxed {
-    pub fn new(spec: &ExportSpec, plugin: Plugin, http: Http) -> Self {
+    pub fn new(spec: &ExportSpec, plugin: Plugin, http: Http, store: &Store) -> Self {
+        let memory = StoreMemory {
+            store: store.clone(),
+            plugin_version: plugin.manifest.version.clone(),
+            clock: Clock::System,
+        };
         Self {
+            state: State::Kept(Arc::new(memory)),
             plugin,
             http,
             settings: spec.settings(),
@@ -62,6 +72,7 @@ impl Sandboxed {
         let grant = Grant {
             http: self.http.clone(),
             log: self.log.clone(),
+            state: self.state.clone(),
             staged,
             turns: self.turns.clone(),
             usage: self.usage.clone(),

@@ -139,7 +139,7 @@ impl Export {
     ) -> Result<Self, StoreError> {
         let store = Store::open(directory)?;
         let account = http.account();
-        let exporter = Arc::new(Sandboxed::new(&spec, plugin, http));
+        let exporter = Arc::new(Sandboxed::new(&spec, plugin, http, &store));
         Ok(Self::work(spec, exporter, account, store, Clock::System))
     }
 

@@ -16,6 +16,7 @@ mod ingest;
 mod isolate;
 mod live;
 mod machine;
+mod memory;
 mod meters;
 mod observe;
 mod refused;

@@ -15,9 +15,10 @@ use super::guard::{Guarded, TICK};
 use super::inspect::{Inspection, inspect, not_a_component};
 use super::limits::{Limits, LoadLimits};
 use super::session::{Code, Session};
+use super::track::Tracks;
 use super::turn::Slots;
 use super::types::{Manifest, Settings};
-use super::{CallError, contract, track_0_1};
+use super::{CallError, contract, instance};
 use crate::blocking::blocking;
 use crate::capability::LogSink;
 
@@ -27,6 +28,7 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     compiler: Arc<Compiler>,
+    tracks: Tracks,
     /// By guest stack, which is the engine's and not an instance's.
     machines: Mutex<BTreeMap<usize, Machine>>,
     slots: Slots,
@@ -63,6 +65,7 @@ impl Engine {
     /// An engine with a workshop: where compiled code is kept, and who compiles.
     pub fn with(workshop: Workshop) -> Self {
         Self(Arc::new(Inner {
+            tracks: workshop.tracks.clone(),
             compiler: Arc::new(Compiler::new(workshop)),
             machines: Mutex::default(),
             slots: Slots::of_this_machine(),
@@ -94,9 +97,10 @@ impl Engine {
         let component = compiled
             .await
             .map_err(|failed| LoadError::of(path, failed))?;
-        let seen = inspect(
+        let (track, seen) = inspect(
             &machine.engine,
             &component,
+            &self.0.tracks,
             path,
             bytes.len() as u64,
             sha256,
@@ -112,7 +116,7 @@ impl Engine {
             .map_err(mismatch)?;
         let code = Code {
             engine: machine.engine.clone(),
-            pre: track_0_1::DestinationPre::new(pre).map_err(mismatch)?,
+            pre: instance::Pre::new(track, pre).map_err(mismatch)?,
             stack_kib: (load.stack_bytes >> 10) as u64,
         };
         let mut grant = Grant::none(LogSink::new(&path.display().to_string(), limits));
@@ -144,7 +148,9 @@ impl Engine {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let machine = machines.entry(stack_bytes);
-        machine.or_insert_with(|| Machine::new(stack_bytes)).clone()
+        machine
+            .or_insert_with(|| Machine::new(stack_bytes, &self.0.tracks))
+            .clone()
     }
 }
 
@@ -155,11 +161,13 @@ impl Default for Engine {
 }
 
 impl Machine {
-    fn new(stack_bytes: usize) -> Self {
+    fn new(stack_bytes: usize, tracks: &Tracks) -> Self {
         let engine = wasmtime::Engine::new(&config(stack_bytes))
             .expect("the configuration holds for every size of stack");
         let mut linker = Linker::new(&engine);
-        track_0_1::link(&mut linker).expect("the names are constant");
+        for track in tracks.iter() {
+            instance::link(track, &mut linker).expect("the names are constant");
+        }
         let ticker = Ticker::start(&engine);
         Self {
             engine,

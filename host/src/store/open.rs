@@ -117,6 +117,8 @@ CREATE TABLE plugin_state (
 CREATE TABLE captures (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, wanted TEXT NOT NULL);
 -- The SHA-256 of the component that must be asked about an import job, if not the newest can be.
 ALTER TABLE files ADD COLUMN asked_by TEXT;
+-- What the import job did with the rows that it took, as JSON, as far as the destination tells.
+ALTER TABLE files ADD COLUMN did TEXT;
 ";
 
 impl Store {

@@ -19,6 +19,7 @@ use wasmtime::component::Component;
 use self::cache::Cache;
 use self::trusted::Trusted;
 use super::limits::LoadLimits;
+use super::track::Tracks;
 use crate::blocking::blocking;
 
 pub use child::{Program, compile_from_stdin};
@@ -26,7 +27,7 @@ pub use child::{Program, compile_from_stdin};
 /// A file that somebody has begun to write for longer than this will never be whole.
 const HALF_WRITTEN: Duration = Duration::from_secs(3600);
 
-/// How plugins are compiled.
+/// How plugins are compiled, and which are taken.
 #[derive(Clone, Debug, Default)]
 pub struct Workshop {
     /// The folder of compiled code. Without one, each process compiles anew.
@@ -34,6 +35,8 @@ pub struct Workshop {
     /// The program that compiles. Without one it is done in this process, where neither
     /// `compile_memory_mib` nor a crash of the compiler can be held back.
     pub compiler: Option<Program>,
+    /// The tracks of the contract that are served.
+    pub tracks: Tracks,
 }
 
 /// Why there is no code.

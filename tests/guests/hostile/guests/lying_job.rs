@@ -15,17 +15,19 @@ impl Tame for Guest {
             }));
         }
         if how("accepted") {
-            report.accepted = Some(u64::MAX);
+            report.counts.accepted = Some(u64::MAX);
         }
         if how("refused") {
-            report.accepted = Some(0);
-            report.refused = Some(u64::MAX);
+            report.counts.accepted = Some(0);
+            report.counts.refused = Some(u64::MAX);
         }
         if how("rows") {
-            report.refused = Some(1);
+            report.counts.refused = Some(1);
             report.rows = [0, 1, 1, 1, u64::MAX]
                 .map(|row| RefusedRow {
-                    row,
+                    row: Some(row),
+                    identity: None,
+                    field: None,
                     reason: "no".to_owned(),
                 })
                 .to_vec();
