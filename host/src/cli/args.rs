@@ -86,27 +86,9 @@ pub struct Where {
     /// directory].
     #[arg(long, value_name = "DIR", env = "SLUICE_DATA")]
     pub data: Option<PathBuf>,
-    #[command(flatten)]
-    pub served: Served,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Served {
-    /// Take only plugins of these tracks of the contract, like `0.1`: as a sluice that has no others
-    /// [default: all].
-    #[arg(
-        long,
-        value_name = "TRACKS",
-        env = "SLUICE_TRACKS",
-        hide_short_help = true
-    )]
-    tracks: Option<Tracks>,
-}
-
-impl Served {
-    pub fn tracks(&self) -> Tracks {
-        self.tracks.clone().unwrap_or_default()
-    }
+    /// As for `plugin inspect`, where it is shown: most commands load no plugin.
+    #[arg(long, value_name = "TRACKS", env = "SLUICE_TRACKS", hide = true)]
+    pub tracks: Option<Tracks>,
 }
 
 impl Where {
@@ -349,8 +331,10 @@ pub enum PluginCommand {
 pub struct InspectArgs {
     /// The component's file.
     pub file: PathBuf,
-    #[command(flatten)]
-    pub served: Served,
+    /// Take only plugins of these tracks of the contract, like `0.1`: as a sluice that has no others
+    /// [default: all].
+    #[arg(long, value_name = "TRACKS", env = "SLUICE_TRACKS")]
+    pub tracks: Option<Tracks>,
     /// For programs.
     #[arg(long)]
     pub json: bool,

@@ -14,7 +14,7 @@ pub fn keeping(place: &Where) -> Engine {
     Engine::with(Workshop {
         cache: Some(cache(place)),
         compiler: Some(compiler()),
-        tracks: place.served.tracks(),
+        tracks: place.tracks.clone().unwrap_or_default(),
     })
 }
 
@@ -24,7 +24,7 @@ pub fn looking(place: &Where) -> Engine {
     Engine::with(Workshop {
         cache: Some(cache(place)).filter(|folder| folder.exists()),
         compiler: Some(compiler()),
-        tracks: place.served.tracks(),
+        tracks: place.tracks.clone().unwrap_or_default(),
     })
 }
 

@@ -10,7 +10,7 @@ use super::{engine, logs};
 pub async fn inspect(args: InspectArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
     let (limits, load) = (Limits::default(), LoadLimits::default());
-    let plugin = match engine::alone(args.served.tracks())
+    let plugin = match engine::alone(args.tracks.clone().unwrap_or_default())
         .load(&args.file, &limits, &load)
         .await
     {

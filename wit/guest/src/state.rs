@@ -1,9 +1,23 @@
 //! What the plugin remembers of an export. See `wit/0.2/state.wit`: `check` may look, `submit`, `poll` and
 //! `deliver` may also change.
 
+use crate::Problem;
 use crate::bindings::sluice::sink::state;
 
 pub use state::Failure;
+
+/// What most plugins make of it, as `wit/0.2/state.wit` says.
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Denied(reason) | Failure::TooLarge(reason) => Self::Fatal(reason),
+            Failure::Unavailable(reason) => Self::Transient(reason),
+            Failure::Changed(_) => {
+                Self::Transient("another call changed what is remembered".to_owned())
+            }
+        }
+    }
+}
 
 /// What stands under a key.
 ///
@@ -49,6 +63,29 @@ fn whatever(key: &str, value: Option<&str>) -> Result<(), Failure> {
             // Somebody was faster; as many as there are lanes can be.
             Err(Failure::Changed(other)) => now = other,
             done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_what_stands_in_the_way_is_not() {
+        let reason = || "no".to_owned();
+        for (failure, passes) in [
+            (Failure::Changed(Some("x".to_owned())), true),
+            (Failure::Unavailable(reason()), true),
+            (Failure::Denied(reason()), false),
+            (Failure::TooLarge(reason()), false),
+        ] {
+            let problem = Problem::from(failure);
+            assert_eq!(
+                matches!(problem, Problem::Transient(_)),
+                passes,
+                "{problem:?}"
+            );
         }
     }
 }
