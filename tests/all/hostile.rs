@@ -194,6 +194,18 @@ const ACCOUNTS: &[Case] = &[
     )
     .how("rows")
     .named("lying_rows"),
+    imports(
+        "lying_job",
+        PLAIN,
+        // The second entry stands for two rows.
+        Live(&[
+            (1, "the import job refused it"),
+            (1, "refused 2 of 4 rows"),
+            (1, "without saying which"),
+        ]),
+    )
+    .how("names")
+    .named("lying_names"),
     imports("moody", &MOODS, Settled("trapped")).changes(&MOODS),
     imports(
         "staged_flood",

@@ -32,6 +32,21 @@ impl Tame for Guest {
                 })
                 .to_vec();
         }
+        if how("names") {
+            // One of the file's rows, once by number; and what nobody knows.
+            let named = |row, identity: Option<&str>| RefusedRow {
+                row,
+                identity: identity.map(str::to_owned),
+                field: Some("what\nnot".repeat(1_000)),
+                reason: "no".to_owned(),
+            };
+            report.rows = vec![
+                named(Some(2), Some("nobody")),
+                named(Some(2), None),
+                named(None, Some("nobody")),
+                named(None, None),
+            ];
+        }
         Ok(ImportStatus::Succeeded(report))
     }
 }

@@ -29,7 +29,9 @@ impl Tame for Guest {
             },
             "keys" => fill("v"),
             "bytes" => fill(&"v".repeat(1_000)),
-            "value" => state::set("long", &"v".repeat(20_000)).map_or_else(words, |()| "kept".to_owned()),
+            "value" => {
+                state::set("long", &"v".repeat(20_000)).map_or_else(words, |()| "kept".to_owned())
+            }
             "name" => state::get("a\nb").map_or_else(words, |_| "looked".to_owned()),
             _ => "fine".to_owned(),
         }))
