@@ -57,6 +57,8 @@ mod sandbox;
 mod secrets;
 #[path = "all/swap.rs"]
 mod swap;
+#[path = "all/tracks.rs"]
+mod tracks;
 
 /// A file that nobody declares is never compiled, and its tests never fail.
 #[test]

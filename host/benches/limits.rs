@@ -17,7 +17,7 @@ use wasmtime::{Config, Store};
 /// Wasmtime alone: no epochs, no bounds on memory, tables or lifting, no turns, no account of time.
 mod bare {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../wit/0.2",
         world: "destination",
         imports: { default: async | trappable },
         exports: { default: async },
@@ -26,7 +26,7 @@ mod bare {
     /// A host that gives nothing.
     pub struct Nothing;
 
-    use self::sluice::sink::{http, log, types};
+    use self::sluice::sink::{http, log, state, types};
 
     impl types::Host for Nothing {}
 
@@ -44,6 +44,24 @@ mod bare {
         ) -> wasmtime::Result<Vec<Result<http::Response, http::Failure>>> {
             let denied = || Err(http::Failure::Denied(String::new()));
             Ok(requests.iter().map(|_| denied()).collect())
+        }
+    }
+
+    impl state::Host for Nothing {
+        async fn get(
+            &mut self,
+            _: String,
+        ) -> wasmtime::Result<Result<Option<String>, state::Failure>> {
+            Ok(Err(state::Failure::Denied(String::new())))
+        }
+
+        async fn compare_and_set(
+            &mut self,
+            _: String,
+            _: Option<String>,
+            _: Option<String>,
+        ) -> wasmtime::Result<Result<(), state::Failure>> {
+            Ok(Err(state::Failure::Denied(String::new())))
         }
     }
 

@@ -162,10 +162,15 @@ fn status(status: &ImportStatus, shown: impl Fn(&str)) {
         }
         ImportStatus::Succeeded(report) | ImportStatus::Failed(report) => {
             shown(&report.message);
-            held(report.accepted);
-            held(report.refused);
+            let counts = &report.counts;
+            held(counts.accepted);
+            held(counts.created);
+            held(counts.updated);
+            held(counts.unchanged);
+            held(counts.refused);
             for row in &report.rows {
-                assert!((1..NUMBERS).contains(&row.row));
+                assert!(row.row.is_some_and(|row| (1..NUMBERS).contains(&row)));
+                row.field.iter().for_each(|field| shown(field));
                 shown(&row.reason);
             }
         }

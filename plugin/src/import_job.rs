@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 use sluice_guest::http::{Body, Content, Failure, Part, Request, Response};
-use sluice_guest::{File, ImportStatus, Place, Problem, Progress, RefusedRow, Report};
+use sluice_guest::{Ended, File, ImportStatus, Place, Problem, Progress, Refused, Report};
 
 use crate::options::{FlagsIn, Options, finding, is_word_of};
 use crate::verdict::{Call, Verdict, judge};
-use crate::{answer, mask};
+use crate::{answer, fields, mask};
 
 /// The version of the job token that this plugin writes, and the newest that it reads.
 const TOKEN_VERSION: u64 = 1;
@@ -21,6 +21,9 @@ const NUMBERS: u64 = 1 << 53;
 const DONE: &[&str] = &["done", "processed", "rows_processed", "processed_rows"];
 const TOTAL: &[&str] = &["total", "rows", "total_rows", "rows_total"];
 const ACCEPTED: &[&str] = &["accepted", "succeeded", "rows_accepted", "accepted_rows"];
+const CREATED: &[&str] = &["created", "rows_created", "created_rows"];
+const UPDATED: &[&str] = &["updated", "rows_updated", "updated_rows"];
+const UNCHANGED: &[&str] = &["unchanged", "rows_unchanged", "unchanged_rows"];
 const REFUSED: &[&str] = &[
     "refused",
     "rejected",
@@ -219,13 +222,15 @@ pub fn status(
         said.as_str()
     };
     let listed = (!rows.is_empty()).then_some(rows.len() as u64);
-    let report = Report {
+    let report = Report::from(Ended {
         message: mask::message(said, &[]),
         accepted: count(ACCEPTED),
+        created: count(CREATED),
+        updated: count(UPDATED),
+        unchanged: count(UNCHANGED),
         refused: count(REFUSED).or(listed),
         rows,
-        extra: Vec::new(),
-    };
+    });
     Ok(if succeeded {
         ImportStatus::Succeeded(report)
     } else {
@@ -234,7 +239,7 @@ pub fn status(
 }
 
 /// The rows that the answer names as refused, from the first pointer that leads to a list.
-fn refused_rows(body: &Value, options: &Options) -> Vec<RefusedRow> {
+fn refused_rows(body: &Value, options: &Options) -> Vec<Refused> {
     let list = options.job_errors_pointers.iter().find_map(|pointer| {
         let list = body.pointer(pointer)?.as_array()?;
         (!list.is_empty()).then_some(list)
@@ -250,9 +255,24 @@ fn refused_rows(body: &Value, options: &Options) -> Vec<RefusedRow> {
             true => "the destination gave no reason".to_owned(),
             false => mask::message(&said, &[]),
         };
-        Some(RefusedRow { row, reason })
+        Some(Refused {
+            row: Some(row),
+            field: field(entry),
+            reason,
+            ..Refused::default()
+        })
     };
     list.into_iter().flatten().filter_map(read).collect()
+}
+
+/// The field that an entry blames, if it is one of the catalogue's: anything else could be a value.
+fn field(entry: &Value) -> Option<String> {
+    let named = entry
+        .get("field")
+        .or_else(|| entry.get("column"))?
+        .as_str()?;
+    let known = fields::by_name(named).is_some() || fields::custom_parts(named).is_some();
+    known.then(|| named.to_owned())
 }
 
 /// The request of `check`.

@@ -261,10 +261,11 @@ fn progress_counts_and_refused_rows_are_read_as_far_as_they_are_told() {
     };
     assert_eq!((progress.done, progress.total), (Some(10), Some(40)));
 
-    let body = r#"{"import_job": {"status": "done", "accepted": 8, "row_errors": [
+    let body = r#"{"import_job": {"status": "done", "accepted": 8, "created": 5, "rows_updated": 2,
+        "unchanged_rows": 1, "row_errors": [
         {"row": 3, "message": "email a@b.co is taken"},
-        {"line": "5", "reason": "zip 'XYZ' is odd"},
-        {"row": 6, "error": {"message": "bad"}},
+        {"line": "5", "reason": "zip 'XYZ' is odd", "field": "zip"},
+        {"row": 6, "error": {"message": "bad"}, "field": "a@b.co"},
         {"row": 7},
         {"row": 0, "message": "no such row"},
         {"row": -1}, {"row": 1.5}, {"row": 1e300}, {"message": "no row"}, "text", null
@@ -275,18 +276,21 @@ fn progress_counts_and_refused_rows_are_read_as_far_as_they_are_told() {
     let rows: Vec<_> = report
         .rows
         .iter()
-        .map(|row| (row.row, row.reason.as_str()))
+        .map(|row| (row.row.unwrap(), row.field.as_deref(), row.reason.as_str()))
         .collect();
     assert_eq!(
         rows,
         [
-            (3, "email *** is taken"),
-            (5, "zip '***' is odd"),
-            (6, "bad"),
-            (7, "the destination gave no reason")
+            (3, None, "email *** is taken"),
+            (5, Some("zip"), "zip '***' is odd"),
+            (6, None, "bad"),
+            (7, None, "the destination gave no reason")
         ]
     );
-    assert_eq!((report.accepted, report.refused), (Some(8), Some(4)));
+    let counts = &report.counts;
+    assert_eq!((counts.accepted, counts.refused), (Some(8), Some(4)));
+    let did = (counts.created, counts.updated, counts.unchanged);
+    assert_eq!(did, (Some(5), Some(2), Some(1)));
     assert_eq!(report.message, "done");
 
     let body = r#"{"status": "failed", "message": "user a@b.co broke it", "rows_refused": 2}"#;
@@ -294,7 +298,7 @@ fn progress_counts_and_refused_rows_are_read_as_far_as_they_are_told() {
         panic!("not failed");
     };
     assert_eq!(report.message, "user *** broke it");
-    assert_eq!((report.refused, report.rows.len()), (Some(2), 0));
+    assert_eq!((report.counts.refused, report.rows.len()), (Some(2), 0));
 }
 
 #[test]

@@ -25,18 +25,20 @@ fn wit_files(folder: &str) -> Result<BTreeMap<String, Vec<u8>>> {
 }
 
 #[test]
-fn the_contract_is_the_published_one_byte_for_byte() -> Result<()> {
-    let now = wit_files("../wit")?;
-    let published = wit_files("../wit/blessed/0.1.0")?;
-    assert!(!published.is_empty());
-    let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&now), names(&published), "not the same files");
-    for (name, bytes) in &now {
-        assert!(
-            *bytes == published[name],
-            "wit/{name} differs from wit/blessed/0.1.0/{name}: what is published is frozen; \
-             wit/README.md says how the contract grows"
-        );
+fn each_track_is_the_published_one_byte_for_byte() -> Result<()> {
+    for (track, version) in [("0.1", "0.1.0"), ("0.2", "0.2.0")] {
+        let now = wit_files(&format!("../wit/{track}"))?;
+        let published = wit_files(&format!("../wit/blessed/{version}"))?;
+        assert!(!published.is_empty());
+        let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&now), names(&published), "not the same files");
+        for (name, bytes) in &now {
+            assert!(
+                *bytes == published[name],
+                "wit/{track}/{name} differs from wit/blessed/{version}/{name}: what is published \
+                 is frozen; wit/README.md says how the contract grows"
+            );
+        }
     }
     Ok(())
 }
@@ -57,7 +59,7 @@ async fn the_component_imports_the_contract_and_nothing_else() -> Result<()> {
         let import = import.as_str().context("an import is a name")?;
         assert!(import.starts_with("sluice:sink/"), "it imports {import}");
     }
-    assert_eq!(seen["contract"], "0.1.0");
+    assert_eq!(seen["contract"], "0.2.0");
     let bytes = std::fs::metadata(&component)?.len();
     assert_eq!(seen["bytes"], bytes);
     assert!(

@@ -10,7 +10,7 @@ mod canary;
 #[path = "hostile/case.rs"]
 mod case;
 #[path = "hostile/destination.rs"]
-mod destination;
+pub mod destination;
 #[path = "hostile/street.rs"]
 mod street;
 
@@ -194,6 +194,18 @@ const ACCOUNTS: &[Case] = &[
     )
     .how("rows")
     .named("lying_rows"),
+    imports(
+        "lying_job",
+        PLAIN,
+        // The second entry stands for two rows.
+        Live(&[
+            (1, "the import job refused it"),
+            (1, "refused 2 of 4 rows"),
+            (1, "without saying which"),
+        ]),
+    )
+    .how("names")
+    .named("lying_names"),
     imports("moody", &MOODS, Settled("trapped")).changes(&MOODS),
     imports(
         "staged_flood",
@@ -325,6 +337,24 @@ const FORBIDDEN: &[&str] = &[
 ];
 
 /// What is not even started.
+/// Few and small, so that the plugin comes to their end.
+const STATE: &[Case] = &[delivers(
+    "state_flood",
+    &["calls", "keys", "bytes", "value", "name", "fine"],
+    Live(&[
+        (1, "`deliver` ran into its limit `state_calls` = 50"),
+        (
+            1,
+            "`k3` would be one key more than the limit `state_keys` = 3",
+        ),
+        (1, "with `k1` there would be"),
+        (1, "the value of `long` has 20000 bytes; at most 16384"),
+        (1, "denied: the key holds a control character"),
+        (1, "fine"),
+    ]),
+)
+.limits(&[("state_calls", 50), ("state_keys", 3), ("state_kib", 1)])];
+
 const UNLOADABLE: &[Case] = &[
     not_started(
         "loop_describe",
@@ -410,6 +440,12 @@ async fn more_files_and_rows_than_the_process_can_hold_are_not_held() -> Result<
     let mut street = Street::new(FILES).await?;
     street.sluice.open_files = Some(200);
     street.endure().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_bounded() -> Result<()> {
+    Street::live_through(STATE).await?;
     Ok(())
 }
 
@@ -500,7 +536,7 @@ async fn a_name_that_leads_inside_needs_a_grant() -> Result<()> {
 #[test]
 fn every_guest_has_a_test() -> Result<()> {
     let tables = [
-        LOOPS, MEMORY, ANSWERS, ACCOUNTS, FILES, LOGS, REQUESTS, UNLOADABLE,
+        LOOPS, MEMORY, ANSWERS, ACCOUNTS, FILES, LOGS, REQUESTS, STATE, UNLOADABLE,
     ];
     let tested: BTreeSet<String> = tables
         .concat()

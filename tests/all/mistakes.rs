@@ -98,7 +98,7 @@ fn field<'w>(world: &'w mut World, source: &str) -> Result<&'w mut String> {
 fn of_another_contract() -> Result<Vec<u8>> {
     let mut bytes = std::fs::read(component())?;
     let mut found = 0;
-    while let Some(at) = bytes.windows(6).position(|six| six == b"@0.1.0") {
+    while let Some(at) = bytes.windows(6).position(|six| six == b"@0.2.0") {
         bytes[at..at + 6].copy_from_slice(b"@0.9.0");
         found += 1;
     }

@@ -121,6 +121,7 @@ impl Sluice {
             "SLUICE_CONFIG",
             "SLUICE_DATA",
             "SLUICE_LOG",
+            "SLUICE_TRACKS",
             "SLUICE_ADMIN",
             "SLUICE_ADMIN_TOKEN",
             "SLUICE_SIGNED_BY",

@@ -14,17 +14,25 @@ pub fn build() -> Result<PathBuf> {
     let components = target().join("components");
     say("plugins: building the exporter");
     let exporter = ["--package", "retention-science"];
-    let built = cargo(&toolchain, "Cargo.toml", &exporter)?;
+    let built = cargo(&toolchain, "Cargo.toml", &exporter, "plugins")?;
     let exporter = install(&built, "retention_science.wasm", &components)?;
     let bytes = std::fs::metadata(&exporter)?.len();
     say(format_args!(
         "plugins: {} ({bytes} bytes)",
         exporter.display()
     ));
+    say("plugins: building the exporter for hosts that serve the contract's track 0.1 only");
+    let old = ["--package", "retention-science", "--features", "track-0-1"];
+    // A folder of its own: both builds leave a file of the same name.
+    let built = cargo(&toolchain, "Cargo.toml", &old, "plugins-0.1")?;
+    install(&built, "retention_science.wasm", &components.join("0.1"))?;
     say("plugins: building those that misbehave, for the tests");
     let guests = ["--workspace", "--lib", "--examples"];
-    let built = cargo(&toolchain, "tests/guests/Cargo.toml", &guests)?;
+    let built = cargo(&toolchain, "tests/guests/Cargo.toml", &guests, "plugins")?;
     install(&built, "sluice_probe.wasm", &components)?;
+    for frozen in ["sluice_frozen_0_1_0.wasm", "sluice_frozen_0_2_0.wasm"] {
+        install(&built, frozen, &components.join("frozen"))?;
+    }
     let hostile = components.join("hostile");
     let mut count = 0;
     for file in std::fs::read_dir(root().join("tests/guests/hostile/guests"))? {
@@ -52,11 +60,11 @@ fn install(from: &Path, file: &str, folder: &Path) -> Result<PathBuf> {
     Ok(component)
 }
 
-/// Compiles what is selected of a workspace; answers the folder with the results.
-fn cargo(toolchain: &Toolchain, manifest: &str, selection: &[&str]) -> Result<PathBuf> {
+/// Compiles what is selected of a workspace into a folder; answers where the results are.
+fn cargo(toolchain: &Toolchain, manifest: &str, selection: &[&str], into: &str) -> Result<PathBuf> {
     // A folder of its own: another compiler's artefacts never meet the host's. Both workspaces share
     // it, and so the crates that generate code.
-    let directory = target().join("plugins");
+    let directory = target().join(into);
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(root())

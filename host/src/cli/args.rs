@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use sluice::admin::Place;
+use sluice::plugin::Tracks;
 use sluice::registry::SigningKey;
 use sluice::store::QuarantineFilter;
 
@@ -86,6 +87,9 @@ pub struct Where {
     /// directory].
     #[arg(long, value_name = "DIR", env = "SLUICE_DATA")]
     pub data: Option<PathBuf>,
+    /// As for `plugin inspect`, where it is shown: most commands load no plugin.
+    #[arg(long, value_name = "TRACKS", env = "SLUICE_TRACKS", hide = true)]
+    pub tracks: Option<Tracks>,
 }
 
 /// For commands that load plugins.
@@ -375,6 +379,8 @@ pub enum PluginCommand {
     /// Let a channel point at a version: what follows the channel runs it from its next start on.
     /// To go back, pin the older one.
     Pin(PinArgs),
+    /// Show what an export's plugin remembers: names and sizes, never the texts.
+    State(StateArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -490,6 +496,21 @@ pub struct InspectArgs {
     pub file: PathBuf,
     #[command(flatten)]
     pub trust: Trust,
+    /// Take only plugins of these tracks of the contract, like `0.1`: as a sluice that has no others
+    /// [default: all].
+    #[arg(long, value_name = "TRACKS", env = "SLUICE_TRACKS")]
+    pub tracks: Option<Tracks>,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct StateArgs {
+    /// The export, as `tenant/export`, or `export` if there is only one of that name.
+    pub export: String,
+    #[command(flatten)]
+    pub place: Where,
     /// For programs.
     #[arg(long)]
     pub json: bool,

@@ -50,10 +50,11 @@ pub async fn check(args: CheckArgs) -> anyhow::Result<Exit> {
     Ok(worst)
 }
 
-async fn ask(export: &Deployed) -> Result<(), sluice::plugin::CallError> {
+async fn ask(export: &Deployed) -> anyhow::Result<()> {
     let grant = Grant {
         http: export.http(),
+        state: export.memory()?,
         ..Grant::none(LogSink::new(&export.spec.name(), &export.spec.limits))
     };
-    export.open(grant).await?.check().await
+    Ok(export.open(grant).await?.check().await?)
 }

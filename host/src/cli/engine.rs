@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sluice::plugin::{Engine, Program, Workshop};
+use sluice::plugin::{Engine, Program, Tracks, Workshop};
 
 use super::args::{Loading, Trust, Where};
 
@@ -15,6 +15,7 @@ pub fn keeping(place: &Loading) -> Engine {
         cache: Some(cache(place)),
         compiler: Some(compiler()),
         signed_by: place.trust.signed_by.clone(),
+        tracks: place.tracks.clone().unwrap_or_default(),
     })
 }
 
@@ -25,15 +26,17 @@ pub fn looking(place: &Loading) -> Engine {
         cache: Some(cache(place)).filter(|folder| folder.exists()),
         compiler: Some(compiler()),
         signed_by: place.trust.signed_by.clone(),
+        tracks: place.tracks.clone().unwrap_or_default(),
     })
 }
 
 /// An engine that leaves nothing behind.
-pub fn alone(trust: &Trust) -> Engine {
+pub fn alone(trust: &Trust, tracks: Tracks) -> Engine {
     Engine::with(Workshop {
         cache: None,
         compiler: Some(compiler()),
         signed_by: trust.signed_by.clone(),
+        tracks,
     })
 }
 

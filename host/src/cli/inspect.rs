@@ -10,7 +10,7 @@ use super::{engine, logs};
 pub async fn inspect(args: InspectArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
     let (limits, load) = (Limits::default(), LoadLimits::default());
-    let plugin = match engine::alone(&args.trust)
+    let plugin = match engine::alone(&args.trust, args.tracks.clone().unwrap_or_default())
         .load(&args.file, &limits, &load)
         .await
     {
@@ -41,7 +41,10 @@ fn print(plugin: &Plugin) -> anyhow::Result<()> {
     println!("  file      {}", seen.path.display());
     println!("  size      {} bytes", seen.bytes);
     println!("  sha256    {}", seen.sha256);
-    println!("  contract  sluice:sink@{}", seen.contract);
+    println!(
+        "  contract  sluice:sink@{} (track {})",
+        seen.contract, seen.track
+    );
     println!("  imports   {}", seen.imports.join("\n            "));
     println!("  exports   {}", seen.exports.join("\n            "));
     println!("\nEndpoint  {}", manifest.endpoint);

@@ -15,6 +15,7 @@ mod list;
 mod logs;
 mod mask;
 mod pin;
+mod plugin_state;
 mod preview;
 mod progress;
 mod quarantine;
@@ -65,6 +66,7 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
             PluginCommand::Pin(args) => pin::pin(&args),
             PluginCommand::Swap(args) => swap::swap(args).await,
             PluginCommand::Promote(args) => swap::decide(args, Wanted::Promote).await,
+            PluginCommand::State(args) => plugin_state::state(&args),
             PluginCommand::Rollback(args) => swap::decide(args, Wanted::RollBack).await,
         },
         // `main` has done it, before there were threads.

@@ -99,6 +99,7 @@ async fn requests(
     let log = LogSink::new(&deployed.spec.name(), &deployed.spec.limits);
     let grant = Grant {
         http: Http::Recorder(recorder.clone()),
+        state: deployed.memory()?,
         staged,
         ..Grant::none(log)
     };

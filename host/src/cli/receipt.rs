@@ -1,7 +1,7 @@
 //! `sluice receipt`: what an export has done, for whoever has to vouch for it.
 
 use comfy_table::{Table, presets};
-use sluice::store::ExportReceipt;
+use sluice::store::{Did, ExportReceipt};
 
 use super::args::ReceiptArgs;
 use super::exit::Exit;
@@ -41,7 +41,7 @@ fn print(receipt: &ExportReceipt) {
     if !receipt.jobs.is_empty() {
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header([
+        let mut header = vec![
             "import job of file",
             "rows",
             "bytes",
@@ -50,11 +50,17 @@ fn print(receipt: &ExportReceipt) {
             "ended",
             "delivered",
             "refused",
-        ]);
+        ];
+        // Few destinations say what they did.
+        let told = receipt.jobs.iter().any(|job| job.did != Did::default());
+        if told {
+            header.extend(["created", "updated", "unchanged"]);
+        }
+        table.set_header(header);
         for job in &receipt.jobs {
             let number = |n: Option<u64>| n.map_or("-".to_owned(), grouped);
             let moment = |ms: Option<i64>| ms.map_or("-".to_owned(), time);
-            table.add_row([
+            let mut row = vec![
                 job.file.to_string(),
                 grouped(job.rows),
                 grouped(job.bytes),
@@ -63,7 +69,11 @@ fn print(receipt: &ExportReceipt) {
                 moment(job.ended_ms),
                 number(job.delivered),
                 number(job.refused),
-            ]);
+            ];
+            if told {
+                row.extend([job.did.created, job.did.updated, job.did.unchanged].map(number));
+            }
+            table.add_row(row);
         }
         println!("{table}");
     }

@@ -7,6 +7,7 @@ mod builder;
 mod explain;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
+mod memory;
 mod routes;
 mod sample;
 mod secrets;

@@ -10,7 +10,7 @@ use super::retry::POLLS;
 use super::versions;
 use crate::capability::StagedFile;
 use crate::plugin::types::{File, ImportStatus};
-use crate::store::{FileRow, Imported, Store};
+use crate::store::{Did, FileRow, Imported, Store};
 
 pub(super) async fn seal(context: &Arc<Context>) -> Result<Done, Halt> {
     let now = context.now_ms();
@@ -137,10 +137,6 @@ pub(super) async fn poll(context: &Arc<Context>, number: u32, looks: u32) -> Res
                 .await?
                 .map_or(0, |(_, end)| end);
             let refused = refused(context, &report, &row).await?;
-            let unnamed = report
-                .refused
-                .unwrap_or(0)
-                .saturating_sub(refused.len() as u64);
             Ok(Done {
                 input: Input::Imported {
                     file: number,
@@ -148,8 +144,9 @@ pub(super) async fn poll(context: &Arc<Context>, number: u32, looks: u32) -> Res
                 },
                 commit: Commit::Imported(Box::new(Imported {
                     file: row,
-                    refused,
-                    unnamed,
+                    refused: refused.named,
+                    unnamed: refused.unnamed,
+                    did: Did::of(&report.counts),
                     message: report.message,
                 })),
             })

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::clock::Clock;
+use super::memory::StoreMemory;
 use super::spec::ExportSpec;
 use super::versions::Version;
-use crate::capability::{Http, LogSink, StagedFile};
+use crate::capability::{Http, LogSink, StagedFile, State};
 use crate::plugin::flat::Rows;
 use crate::plugin::types::{Delivery, File, ImportStatus, Manifest, Settings, Staged};
 use crate::plugin::{CallError, Grant, Limits, Plugin, Session, Turns};
+use crate::store::Store;
 use crate::usage::Usage;
 
 /// What a call answers.
@@ -56,13 +59,26 @@ pub(super) struct Sandboxed {
     settings: Settings,
     limits: Limits,
     log: LogSink,
+    state: State,
     turns: Turns,
     usage: Arc<Usage>,
 }
 
 impl Sandboxed {
-    pub fn new(spec: &ExportSpec, plugin: Plugin, http: Http, usage: Arc<Usage>) -> Self {
+    pub fn new(
+        spec: &ExportSpec,
+        plugin: Plugin,
+        http: Http,
+        store: &Store,
+        usage: Arc<Usage>,
+    ) -> Self {
+        let memory = StoreMemory {
+            store: store.clone(),
+            plugin_version: plugin.manifest.version.clone(),
+            clock: Clock::System,
+        };
         Self {
+            state: State::Kept(Arc::new(memory)),
             plugin,
             http,
             settings: spec.settings(),
@@ -77,6 +93,7 @@ impl Sandboxed {
         let grant = Grant {
             http: self.http.clone(),
             log: self.log.clone(),
+            state: self.state.clone(),
             staged,
             turns: self.turns.clone(),
             usage: self.usage.clone(),

@@ -153,7 +153,7 @@ impl Export {
         let store = Store::open(directory)?;
         let account = http.account();
         let bills = Bills::default();
-        let bring = FromSource::new(&spec, None, bills.clone());
+        let bring = FromSource::new(&spec, None, &store, bills.clone());
         let exporter = bring.sandboxed(plugin, http);
         let running = Running::new(
             Versions::first(exporter.version(), Clock::System.now_ms()),
@@ -189,7 +189,7 @@ impl Export {
         let store = Store::open(directory)?;
         let account = http.account();
         let bills = Bills::default();
-        let bring = FromSource::new(&spec, Some(source), bills.clone());
+        let bring = FromSource::new(&spec, Some(source), &store, bills.clone());
         let configured = bring.sandboxed(plugin, http);
         let kept = store.run(Store::versions).await?;
         let now = Clock::System.now_ms();

@@ -17,6 +17,7 @@ mod ingest;
 mod isolate;
 mod live;
 mod machine;
+mod memory;
 mod meters;
 mod observe;
 mod refused;

@@ -317,7 +317,7 @@ pub(super) fn staged_rows(
     for (&end, &row) in staged.identity_ends.iter().zip(&staged.identity_rows) {
         if let Some(row) = of_row[row as usize] {
             let text = &staged.identities[begin..end as usize];
-            rows[row].identities.push(identity("destination:", text));
+            rows[row].identities.push(destination_identity(text));
         }
         begin = end as usize;
     }
@@ -332,6 +332,11 @@ pub(super) fn identity(kind: &str, text: &str) -> Identity {
     let mut identity = Identity::default();
     identity.copy_from_slice(&hash.finalize()[..16]);
     identity
+}
+
+/// By what the destination knows a member.
+pub(super) fn destination_identity(text: &str) -> Identity {
+    identity("destination:", text)
 }
 
 /// What a row of the backfill adds to the checksum.

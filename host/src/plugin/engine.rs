@@ -14,9 +14,10 @@ use super::guard::{Guarded, TICK};
 use super::inspect::{Inspection, inspect};
 use super::limits::{Limits, LoadLimits};
 use super::session::{Code, Session};
+use super::track::Tracks;
 use super::turn::Slots;
 use super::types::{Manifest, Settings};
-use super::{CallError, contract, track_0_1};
+use super::{CallError, contract, instance};
 use crate::blocking::blocking;
 use crate::capability::LogSink;
 use crate::registry::SigningKey;
@@ -29,6 +30,7 @@ struct Inner {
     /// Who must have signed whatever is loaded; if empty, nobody.
     signed_by: Vec<SigningKey>,
     compiler: Arc<Compiler>,
+    tracks: Tracks,
     /// By guest stack, which is the engine's and not an instance's.
     machines: Mutex<BTreeMap<usize, Machine>>,
     slots: Slots,
@@ -66,6 +68,7 @@ impl Engine {
     pub fn with(mut workshop: Workshop) -> Self {
         Self(Arc::new(Inner {
             signed_by: std::mem::take(&mut workshop.signed_by),
+            tracks: workshop.tracks.clone(),
             compiler: Arc::new(Compiler::new(workshop)),
             machines: Mutex::default(),
             slots: Slots::of_this_machine(),
@@ -113,9 +116,10 @@ impl Engine {
         let component = compiled
             .await
             .map_err(|failed| LoadError::of(path, failed))?;
-        let seen = inspect(
+        let (track, seen) = inspect(
             &machine.engine,
             &component,
+            &self.0.tracks,
             path,
             bytes.len() as u64,
             sha256,
@@ -131,7 +135,7 @@ impl Engine {
             .map_err(mismatch)?;
         let code = Code {
             engine: machine.engine.clone(),
-            pre: track_0_1::DestinationPre::new(pre).map_err(mismatch)?,
+            pre: instance::Pre::new(track, pre).map_err(mismatch)?,
             stack_kib: (load.stack_bytes >> 10) as u64,
         };
         let mut grant = Grant::none(LogSink::new(&path.display().to_string(), limits));
@@ -163,7 +167,9 @@ impl Engine {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let machine = machines.entry(stack_bytes);
-        machine.or_insert_with(|| Machine::new(stack_bytes)).clone()
+        machine
+            .or_insert_with(|| Machine::new(stack_bytes, &self.0.tracks))
+            .clone()
     }
 }
 
@@ -174,11 +180,13 @@ impl Default for Engine {
 }
 
 impl Machine {
-    fn new(stack_bytes: usize) -> Self {
+    fn new(stack_bytes: usize, tracks: &Tracks) -> Self {
         let engine = wasmtime::Engine::new(&config(stack_bytes))
             .expect("the configuration holds for every size of stack");
         let mut linker = Linker::new(&engine);
-        track_0_1::link(&mut linker).expect("the names are constant");
+        for track in tracks.iter() {
+            instance::link(track, &mut linker).expect("the names are constant");
+        }
         let ticker = Ticker::start(&engine);
         Self {
             engine,

@@ -34,16 +34,17 @@ pub enum LoadError {
     },
     /// A destination for another host.
     #[error(
-        "plugin {path}: built for contract sluice:sink@{found}; this host serves {supported}. \
-         Use a host that serves {found}, or rebuild the plugin"
+        "plugin {path}: built for contract sluice:sink@{found}; this host serves {supported}. {remedy}"
     )]
     OtherContract {
         /// The file.
         path: PathBuf,
-        /// The version that it asks for.
+        /// The versions that it was built for.
         found: String,
         /// The versions that this host serves.
-        supported: &'static str,
+        supported: String,
+        /// Which sluice serves it, as far as that is known, and what else can be done.
+        remedy: String,
     },
     /// It wants more than the contract.
     #[error(

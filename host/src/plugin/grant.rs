@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::turn::Turns;
-use crate::capability::{Http, LogSink, StagedFile};
+use crate::capability::{Http, LogSink, StagedFile, State};
 use crate::usage::Usage;
 
 /// What an instance may do besides computing.
@@ -13,6 +13,8 @@ pub struct Grant {
     pub http: Http,
     /// Lines for the operator.
     pub log: LogSink,
+    /// What it remembers.
+    pub state: State,
     /// The one file that it may send.
     pub staged: Option<StagedFile>,
     /// Turns at computing, which it shares with the other calls of its export.
@@ -27,6 +29,7 @@ impl Grant {
         Self {
             http: Http::Nothing,
             log,
+            state: State::Nothing,
             staged: None,
             turns: Turns::default(),
             usage: Arc::default(),

@@ -10,6 +10,7 @@ use super::grant::Grant;
 use super::limits::Limits;
 use super::turn::Turn;
 use crate::capability::http::Asking;
+use crate::capability::state::Access;
 use crate::usage::cpu::Stopwatch;
 
 /// How often guest code is interrupted to be looked at. Fine enough that a budget of a few hundred
@@ -30,10 +31,13 @@ pub(super) struct Guarded {
     pub(super) turn: Turn,
     pub(super) watch: Arc<Stopwatch>,
     pub(super) stack_kib: u64,
+    /// What the function that is being called may do with what the plugin remembers.
+    pub(super) access: Access,
     exhausted: Option<Exhausted>,
     memory_bytes: usize,
     table_elements: usize,
     requests: u32,
+    state_calls: u32,
 }
 
 impl Guarded {
@@ -45,10 +49,12 @@ impl Guarded {
             limits,
             watch: Arc::default(),
             stack_kib: 0,
+            access: Access::None,
             exhausted: None,
             memory_bytes: 0,
             table_elements: 0,
             requests: 0,
+            state_calls: 0,
         };
         let mut store = Store::new(engine, state);
         store.limiter(|state| state);
@@ -83,6 +89,17 @@ impl Guarded {
             return Err(self.exhaust("requests", found));
         }
         self.requests = all;
+        Ok(())
+    }
+
+    /// Counts a look at what the plugin remembers, or a change of it; an error, as for requests, if they
+    /// are too many.
+    pub(super) fn count_state_call(&mut self) -> wasmtime::Result<()> {
+        if self.state_calls == self.limits.state_calls {
+            let found = "it asked for one more".to_owned();
+            return Err(self.exhaust("state_calls", found));
+        }
+        self.state_calls += 1;
         Ok(())
     }
 

@@ -7,10 +7,7 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::error::LoadError;
-use super::track_0_1;
-
-/// The versions of the contract that this host serves, as messages name them.
-const SUPPORTED: &str = "sluice:sink@0.1.x";
+use super::track::{Track, Tracks};
 
 /// The package that a plugin may import from and must export from.
 const PACKAGE: &str = "sluice:sink/";
@@ -27,8 +24,11 @@ pub struct Inspection {
     pub bytes: u64,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
-    /// The version of `sluice:sink` that it was built for.
+    /// The version of `sluice:sink` by which it is called: of those that it was built for, the highest
+    /// that is served.
     pub contract: String,
+    /// The track of that version, like `0.2`.
+    pub track: String,
     /// Everything that it imports.
     pub imports: Vec<String>,
     /// Everything that it exports.
@@ -48,14 +48,15 @@ pub(super) fn not_a_component(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Reads names and versions off the component's type.
+/// Reads names and versions off the component's type, and chooses the track by which it is called.
 pub(super) fn inspect(
     engine: &wasmtime::Engine,
     component: &Component,
+    tracks: &Tracks,
     path: &Path,
     bytes: u64,
     sha256: String,
-) -> Result<Inspection, LoadError> {
+) -> Result<(Track, Inspection), LoadError> {
     let path = path.to_owned();
     let ty = component.component_type();
     let imports: Vec<String> = ty
@@ -68,68 +69,49 @@ pub(super) fn inspect(
         .map(|(name, _)| shortened(name))
         .collect();
     let exporter = format!("{PACKAGE}exporter");
-    let contract = exports
+    let versions: Vec<&str> = exports
         .iter()
         .filter_map(|name| name.split_once('@'))
-        .find(|(name, _)| *name == exporter)
-        .map(|(_, version)| version.to_owned());
-    let Some(contract) = contract else {
+        .filter(|(name, _)| *name == exporter)
+        .map(|(_, version)| version)
+        .collect();
+    if versions.is_empty() {
         return Err(LoadError::NotADestination { path });
-    };
-    if !served(&contract) {
+    }
+    let Some((track, contract)) = tracks.highest(versions.iter().copied()) else {
         return Err(LoadError::OtherContract {
             path,
-            found: contract,
-            supported: SUPPORTED,
+            found: versions.join(" and "),
+            supported: tracks.to_string(),
+            remedy: tracks.remedy(&versions),
         });
-    }
+    };
+    let contract = contract.to_owned();
     if let Some(import) = imports.iter().find(|name| !name.starts_with(PACKAGE)) {
         return Err(LoadError::ForeignImport {
             path,
             import: import.clone(),
         });
     }
-    Ok(Inspection {
+    let seen = Inspection {
         path,
         bytes,
         sha256,
         contract,
+        track: track.to_string(),
         imports,
         exports,
-    })
+    };
+    Ok((track, seen))
 }
 
 fn shortened(name: &str) -> String {
     name.chars().take(NAME_BYTES).collect()
 }
 
-/// Whether a version of the contract belongs to a track of this host.
-fn served(version: &str) -> bool {
-    let mut numbers = version.split('.').map(str::parse::<u64>);
-    let (major, minor) = track_0_1::TRACK;
-    numbers.next() == Some(Ok(major))
-        && numbers.next() == Some(Ok(minor))
-        && matches!(numbers.next(), Some(Ok(_)))
-        && numbers.next().is_none()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_version_is_served_if_its_track_is() {
-        for (version, expected) in [
-            ("0.1.0", true),
-            ("0.1.17", true),
-            ("0.2.0", false),
-            ("1.1.0", false),
-            ("0.1.0-rc.1", false),
-            ("0.1", false),
-        ] {
-            assert_eq!(served(version), expected, "{version}");
-        }
-    }
 
     #[test]
     fn the_first_bytes_tell_what_a_file_is() {

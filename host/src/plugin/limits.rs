@@ -38,6 +38,14 @@ pub struct Limits {
     pub staged_bytes: u64,
     /// Staged files of an export, and so import jobs that it starts.
     pub staged_files: u32,
+    /// Texts that a plugin remembers of an export. They are ids of what it made at the destination: a
+    /// list, some fields, a job; a plugin with more takes it for a database.
+    pub state_keys: u32,
+    /// Bytes of these texts and their keys in all: a thousand ids a hundred times over.
+    pub state_bytes: u64,
+    /// Looks at them and changes of them in one call: one for each row of the largest batch. Each change
+    /// is synced to the disk, which the export's other work waits for.
+    pub state_calls: u32,
     /// Lines that an export's plugin may write in a second. More is no line for a person.
     pub log_lines_per_second: u32,
     /// Bytes of such lines in a second.
@@ -76,6 +84,9 @@ impl Default for Limits {
             answer_bytes: 8 << 20,
             staged_bytes: 32 << 30,
             staged_files: 1_000,
+            state_keys: 1_000,
+            state_bytes: 1 << 20,
+            state_calls: 1_000,
             log_lines_per_second: 50,
             log_bytes_per_second: 16 << 10,
         }
@@ -129,7 +140,7 @@ macro_rules! key {
 const DAY: u64 = 24 * 60 * 60;
 
 /// The keys of [`Limits`], for authorizations and exports.
-pub const KEYS: [Key<Limits>; 15] = [
+pub const KEYS: [Key<Limits>; 18] = [
     key!("memory_mib", 1..=4096, memory_bytes, 1 << 20),
     key!("table_elements", 1..=10_000_000, table_elements, 1),
     key!("parts", 1..=1000, parts, 1),
@@ -143,6 +154,9 @@ pub const KEYS: [Key<Limits>; 15] = [
     key!("answer_mib", 1..=1024, answer_bytes, 1 << 20),
     key!("staged_mib", 1..=1_048_576, staged_bytes, 1 << 20),
     key!("staged_files", 1..=1_000_000, staged_files, 1),
+    key!("state_keys", 1..=100_000, state_keys, 1),
+    key!("state_kib", 1..=1_048_576, state_bytes, 1 << 10),
+    key!("state_calls", 1..=100_000, state_calls, 1),
     key!("log_lines_per_second", 1..=10_000, log_lines_per_second, 1),
     key!(
         "log_kib_per_second",

@@ -15,10 +15,13 @@ pub(crate) mod fuzz;
 mod grant;
 mod guard;
 mod inspect;
+mod instance;
 pub mod limits;
 mod session;
 pub(crate) mod tidy;
+mod track;
 mod track_0_1;
+mod track_0_2;
 mod turn;
 
 pub use compile::{Program, Workshop, compile_from_stdin};
@@ -30,20 +33,22 @@ pub use grant::Grant;
 pub use inspect::Inspection;
 pub use limits::{Limits, LoadLimits};
 pub use session::Session;
+pub use track::{Track, Tracks};
 pub use turn::Turns;
 
 /// The contract's own types, of the newest track that this host serves.
 pub mod types {
     #![allow(missing_docs, reason = "generated from wit/, documented there")]
-    pub use super::track_0_1::exports::sluice::sink::exporter::{
-        AuthMethod, Credential, Delivery, Field, FieldType, File, ImportStatus, Limits, Manifest,
-        Progress, RefusedRow, Report, Route, Staged,
+    pub use super::track_0_2::exports::sluice::sink::exporter::{
+        AuthMethod, Counts, Credential, Delivery, Field, FieldType, File, ImportStatus, Limits,
+        Manifest, Progress, RefusedRow, Report, Route, Staged,
     };
-    pub use super::track_0_1::sluice::sink::http::{
+    pub use super::track_0_2::sluice::sink::http::{
         Body, Content, Failure, Part, Request, Response,
     };
-    pub use super::track_0_1::sluice::sink::log::Level;
-    pub use super::track_0_1::sluice::sink::types::{
+    pub use super::track_0_2::sluice::sink::log::Level;
+    pub use super::track_0_2::sluice::sink::state::Failure as StateFailure;
+    pub use super::track_0_2::sluice::sink::types::{
         Batch, Column, Finding, Place, Problem, Rejection, Settings, Throttle,
     };
 }

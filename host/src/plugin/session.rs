@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use wasmtime::Store;
 
+use crate::capability::state::Access;
 use crate::usage::cpu;
 
 use super::contract;
@@ -13,16 +14,16 @@ use super::error::{CallError, Reached};
 use super::flat::Rows;
 use super::grant::Grant;
 use super::guard::Guarded;
+use super::instance::{Instance, Pre};
 use super::limits::{Limits, LoadLimits};
 use super::tidy;
-use super::track_0_1::{Destination, DestinationPre};
 use super::types::{Delivery, File, ImportStatus, Manifest, Problem, Settings, Staged};
 
 /// A component's code, ready to be instantiated.
 #[derive(Clone)]
 pub(super) struct Code {
     pub engine: wasmtime::Engine,
-    pub pre: DestinationPre<Guarded>,
+    pub pre: Pre,
     /// The guest stack that the engine gives.
     pub stack_kib: u64,
 }
@@ -30,7 +31,7 @@ pub(super) struct Code {
 /// An instance that has accepted its settings.
 pub struct Session {
     store: Store<Guarded>,
-    instance: Destination,
+    instance: Instance,
     columns: usize,
 }
 
@@ -38,9 +39,9 @@ pub struct Session {
 macro_rules! call {
     ($session:ident, $name:literal, $wall:expr, $method:ident ( $($argument:expr),* )) => {{
         let wall = $wall;
-        let exporter = $session.instance.sluice_sink_exporter();
         let watch = $session.store.data().watch.clone();
-        let call = exporter.$method(&mut $session.store, $($argument),*);
+        $session.store.data_mut().access = access($name);
+        let call = $session.instance.$method(&mut $session.store, $($argument),*);
         let answer = bounded(wall, cpu::guest(&watch, call)).await;
         $session.answer($name, answer)
     }};
@@ -60,7 +61,7 @@ impl Session {
             ..limits
         };
         let mut session = Self::instantiate(code, grant, limits, 0).await?;
-        let described = call!(session, "describe", limits.wall, call_describe());
+        let described = call!(session, "describe", limits.wall, describe());
         match described {
             Ok(manifest) => Ok(manifest),
             Err(CallError::Limit(reached)) if reached.limit == "lift_mib" => {
@@ -83,7 +84,7 @@ impl Session {
     ) -> Result<Self, CallError> {
         let columns = settings.columns.len();
         let mut session = Self::instantiate(code, grant, limits, columns).await?;
-        let opened: Result<(), Problem> = call!(session, "open", limits.wall, call_open(settings))?;
+        let opened: Result<(), Problem> = call!(session, "open", limits.wall, open(settings))?;
         opened.map_err(said)?;
         Ok(session)
     }
@@ -98,7 +99,7 @@ impl Session {
         let mut store = Guarded::store(&code.engine, grant, limits);
         store.data_mut().stack_kib = code.stack_kib;
         let watch = store.data().watch.clone();
-        let instance = cpu::guest(&watch, code.pre.instantiate_async(&mut store));
+        let instance = cpu::guest(&watch, code.pre.instantiate(&mut store));
         match bounded(limits.wall, instance).await {
             Ok(Ok(instance)) => Ok(Self {
                 store,
@@ -113,14 +114,14 @@ impl Session {
     /// Proves endpoint and credential.
     pub async fn check(mut self) -> Result<(), CallError> {
         let wall = self.limits().wall;
-        call!(self, "check", wall, call_check())?.map_err(said)
+        call!(self, "check", wall, check())?.map_err(said)
     }
 
     /// Turns rows into bytes of the staged file. The answer keeps every promise of the contract.
     pub async fn stage(mut self, rows: &Rows, offset: u64) -> Result<Staged, CallError> {
         let batch = rows.batch(self.columns);
         let wall = self.limits().wall;
-        let staged = call!(self, "stage", wall, call_stage(batch, offset))?;
+        let staged = call!(self, "stage", wall, stage(batch, offset))?;
         let mut staged = staged.map_err(said)?;
         kept("stage", contract::staged(&staged, rows.len()))?;
         tidy::staged(&mut staged);
@@ -130,7 +131,7 @@ impl Session {
     /// Starts an import job; answers its token.
     pub async fn submit(mut self, file: &File) -> Result<String, CallError> {
         let wall = self.limits().upload_wall;
-        let token = call!(self, "submit", wall, call_submit(file))?;
+        let token = call!(self, "submit", wall, submit(file))?;
         let token = token.map_err(said)?;
         kept("submit", contract::token(&token))?;
         Ok(token)
@@ -139,7 +140,7 @@ impl Session {
     /// Asks what became of an import job.
     pub async fn poll(mut self, token: &str) -> Result<ImportStatus, CallError> {
         let wall = self.limits().wall;
-        let status = call!(self, "poll", wall, call_poll(token))?;
+        let status = call!(self, "poll", wall, poll(token))?;
         let mut status = status.map_err(said)?;
         tidy::status(&mut status);
         Ok(status)
@@ -150,7 +151,7 @@ impl Session {
         let batch = rows.batch(self.columns);
         let wall = self.limits().wall;
         let began = tokio::time::Instant::now();
-        let delivery = call!(self, "deliver", wall, call_deliver(batch));
+        let delivery = call!(self, "deliver", wall, deliver(batch));
         self.store.data().grant.usage.delivered_in(began.elapsed());
         let mut delivery = delivery?.map_err(said)?;
         kept("deliver", contract::delivery(&delivery, rows.len()))?;
@@ -172,6 +173,15 @@ impl Session {
             Ok(Err(error)) => Err(why(&self.store, call, &error)),
             Err(_) => Err(late(self.limits(), call)),
         }
+    }
+}
+
+/// What a function may do with what the plugin remembers: most must answer the same whatever that is.
+fn access(call: &str) -> Access {
+    match call {
+        "check" => Access::Read,
+        "submit" | "poll" | "deliver" => Access::Change,
+        _ => Access::None,
     }
 }
 

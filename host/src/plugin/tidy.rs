@@ -96,6 +96,9 @@ fn report(report: &mut Report) {
     shorten(&mut report.message, REASON_BYTES);
     for row in &mut report.rows {
         shorten(&mut row.reason, REASON_BYTES);
+        if let Some(field) = &mut row.field {
+            shorten(field, NAME_BYTES);
+        }
     }
 }
 

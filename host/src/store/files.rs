@@ -10,6 +10,7 @@ use rusqlite::{Row, Transaction};
 use super::crc::Crc;
 use super::digest::{Digest, Sum};
 use super::quarantine::Quarantined;
+use super::receipt::Did;
 use super::scan::FileEnd;
 use super::{Store, StoreError, counts, digest, quarantine, state};
 use crate::export::State;
@@ -56,6 +57,8 @@ pub struct Imported {
     pub refused: Vec<Quarantined>,
     /// How many more it refused.
     pub unnamed: u64,
+    /// What it did with the rows that it took, as far as it tells.
+    pub did: Did,
     /// What it said.
     pub message: String,
 }
@@ -311,17 +314,26 @@ impl Store {
             file,
             refused,
             unnamed,
+            did,
             message,
         } = job;
+        let did = did.to_json();
         let named = refused.len() as u64;
         let unnamed = (*unnamed).min(file.rows.saturating_sub(named));
         self.write(|tx| {
             let delivered = file.rows.saturating_sub(named + unnamed);
             let taken: Digest = tx.query_row(
                 "UPDATE files SET outcome = 'succeeded', message = ?2, ended_ms = ?3,
-                     delivered = ?4, refused = ?5
+                     delivered = ?4, refused = ?5, did = ?6
                  WHERE number = ?1 RETURNING digest",
-                (file.number, message, now_ms, delivered, named + unnamed),
+                (
+                    file.number,
+                    message,
+                    now_ms,
+                    delivered,
+                    named + unnamed,
+                    did,
+                ),
                 |row| row.get(0),
             )?;
             quarantine::put(tx, counts::BACKFILL, refused, plugin, now_ms)?;

@@ -109,6 +109,8 @@ CREATE TABLE sums (outcome TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID
 
 /// What format 4 has more than format 3. A new store gets it the same way as an old one.
 const ADDED_IN_4: &str = "
+-- What the import job did with the rows that it took, as JSON, as far as the destination tells.
+ALTER TABLE files ADD COLUMN did TEXT;
 -- Which versions of the plugin the export runs, and the swap from one to the other, as JSON; one row.
 CREATE TABLE plugin_versions (one INTEGER PRIMARY KEY CHECK (one = 1), versions TEXT NOT NULL);
 -- Swaps that are wanted, as JSON, until the export has begun or refused them.

@@ -343,7 +343,7 @@ fn refused_rows_of_a_file_are_found_also_behind_rows_that_were_cut_out() {
     store.seal(&store.files().unwrap()[0], 2).unwrap();
     let file = &store.files().unwrap()[0];
     let found: Vec<_> = store
-        .file_lines(file, &[1, 3, 4])
+        .file_lines(file, &wanted(&[1, 3, 4], &[]))
         .unwrap()
         .into_iter()
         .map(|line| {
@@ -359,4 +359,48 @@ fn refused_rows_of_a_file_are_found_also_behind_rows_that_were_cut_out() {
         (3, b'c', "fourth;".to_owned()),
     ];
     assert_eq!(found, expected);
+}
+
+fn wanted(numbers: &[u64], identities: &[u8]) -> Wanted {
+    Wanted {
+        numbers: numbers.to_vec(),
+        identities: identities.iter().map(|&byte| [byte; 16]).collect(),
+    }
+}
+
+#[test]
+fn refused_rows_of_a_file_are_found_by_what_the_destination_knows_them_by() {
+    let (_directory, store) = store();
+    // Of each row the first is the host's own.
+    let rows: [(&str, &[u8]); 4] = [
+        ("first;", b"axy"),
+        ("second;", b"bz"),
+        ("third;", b"cx"),
+        ("fourth;", b"d"),
+    ];
+    scan(&store, &rows);
+    store.find_superseded().unwrap();
+    store.seal(&store.files().unwrap()[0], 2).unwrap();
+    let file = &store.files().unwrap()[0];
+    let found = |numbers: &[u64], identities: &[u8]| -> Vec<_> {
+        let lines = store.file_lines(file, &wanted(numbers, identities));
+        let lines = lines.unwrap().into_iter();
+        let by = |line: &FileLine| line.identities.iter().map(|hash| hash[0]).collect();
+        lines
+            .map(|line| (line.number, line.member[0], by(&line)))
+            .collect::<Vec<(u64, u8, Vec<u8>)>>()
+    };
+    // The first row was superseded by the third, which shares an identity with it.
+    assert_eq!(found(&[], b"x"), [(2, b'c', vec![b'x'])]);
+    assert_eq!(
+        found(&[], b"zx"),
+        [(1, b'b', vec![b'z']), (2, b'c', vec![b'x'])]
+    );
+    assert_eq!(
+        found(&[1, 3], b"x"),
+        [(1, b'b', vec![]), (2, b'c', vec![b'x']), (3, b'd', vec![])]
+    );
+    assert_eq!(found(&[2], b"x"), [(2, b'c', vec![b'x'])]);
+    // A member's own key is none of the destination's, and what was cut out is not there.
+    assert_eq!(found(&[], b"by?"), []);
 }

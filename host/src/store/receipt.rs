@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use super::counts::{self, Counts};
 use super::digest::{Digest, Sum, sum};
 use super::{Store, StoreError};
+use crate::plugin::types::Counts as Counted;
 
 /// One import job.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -29,8 +30,42 @@ pub struct JobReceipt {
     pub delivered: Option<u64>,
     /// Rows that it refused; they are in quarantine.
     pub refused: Option<u64>,
+    /// What it did with those that it took, as far as it tells.
+    #[serde(flatten)]
+    pub did: Did,
     /// What the destination said in the end.
     pub message: Option<String>,
+}
+
+/// What a destination says that an import job did with the rows that it took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Did {
+    /// Users that were not there before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<u64>,
+    /// Users that were changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated: Option<u64>,
+    /// Users that were as the row says already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unchanged: Option<u64>,
+}
+
+impl Did {
+    /// What a report says.
+    pub fn of(counts: &Counted) -> Self {
+        Self {
+            created: counts.created,
+            updated: counts.updated,
+            unchanged: counts.unchanged,
+        }
+    }
+
+    /// As it is kept; nothing if nothing was said.
+    pub(super) fn to_json(self) -> Option<String> {
+        (self != Self::default()).then(|| serde_json::to_string(&self).expect("numbers are JSON"))
+    }
 }
 
 /// The whole account, in one snapshot.
@@ -81,7 +116,7 @@ fn receipt(db: &Connection) -> rusqlite::Result<ExportReceipt> {
     let jobs = db
         .prepare(
             "SELECT number, rows, bytes, submissions, submitted_ms, token, outcome, ended_ms,
-                    delivered, refused, message
+                    delivered, refused, message, did
              FROM files WHERE sealed_ms IS NOT NULL AND rows > 0 ORDER BY number",
         )?
         .query_map([], |row| {
@@ -97,6 +132,10 @@ fn receipt(db: &Connection) -> rusqlite::Result<ExportReceipt> {
                 delivered: row.get(8)?,
                 refused: row.get(9)?,
                 message: row.get(10)?,
+                did: row
+                    .get::<_, Option<String>>(11)?
+                    .and_then(|did| serde_json::from_str(&did).ok())
+                    .unwrap_or_default(),
             })
         })?
         .collect::<Result<_, _>>()?;

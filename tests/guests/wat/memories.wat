@@ -9,7 +9,7 @@
 (memory $m7 1)
 (memory $m8 1)
 
-(func $deliver (export "sluice:sink/exporter@0.1.0#deliver")
+(func $deliver (export "sluice:sink/exporter@0.2.0#deliver")
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
   (if (i32.lt_s (memory.grow $m1 (i32.const 100)) (i32.const 0)) (then unreachable))
   (if (i32.lt_s (memory.grow $m2 (i32.const 100)) (i32.const 0)) (then unreachable))

@@ -2,7 +2,7 @@
 
 (table $spare 1 funcref)
 
-(func $deliver (export "sluice:sink/exporter@0.1.0#deliver")
+(func $deliver (export "sluice:sink/exporter@0.2.0#deliver")
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
   (if (i32.lt_s (table.grow $spare (ref.null func) (i32.const 10000000)) (i32.const 0))
     (then unreachable))

@@ -13,30 +13,30 @@
   (global.set $top (i32.add (local.get $at) (local.get 3)))
   (local.get $at))
 
-(func $describe (export "sluice:sink/exporter@0.1.0#describe") (result i32)
+(func $describe (export "sluice:sink/exporter@0.2.0#describe") (result i32)
   (i32.const 64))
 
 ;; 512 to 1023 are zero: a result without a problem, and lists without items.
-(func $open (export "sluice:sink/exporter@0.1.0#open")
+(func $open (export "sluice:sink/exporter@0.2.0#open")
   (param i32 i32 i32 i32 i32 i32) (result i32)
   (i32.const 512))
 
-(func $check (export "sluice:sink/exporter@0.1.0#check") (result i32)
+(func $check (export "sluice:sink/exporter@0.2.0#check") (result i32)
   (i32.const 512))
 
-(func $stage (export "sluice:sink/exporter@0.1.0#stage")
+(func $stage (export "sluice:sink/exporter@0.2.0#stage")
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64) (result i32)
   unreachable)
 
-(func $submit (export "sluice:sink/exporter@0.1.0#submit")
+(func $submit (export "sluice:sink/exporter@0.2.0#submit")
   (param i32 i32 i64 i64 i32 i32 i32 i32 i32) (result i32)
   unreachable)
 
-(func $poll (export "sluice:sink/exporter@0.1.0#poll") (param i32 i32) (result i32)
+(func $poll (export "sluice:sink/exporter@0.2.0#poll") (param i32 i32) (result i32)
   unreachable)
 
 ;; Parameter 1 is the address of the cells' text.
-(func $deliver (export "sluice:sink/exporter@0.1.0#deliver")
+(func $deliver (export "sluice:sink/exporter@0.2.0#deliver")
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
   (i32.const 512))
 
@@ -62,11 +62,11 @@
 (data $t9 (i32.const 1312) "{}")
 
 ;; What cleans up behind an answer: nothing has to.
-(func $clean_describe (export "cabi_post_sluice:sink/exporter@0.1.0#describe") (param i32))
-(func $clean_open (export "cabi_post_sluice:sink/exporter@0.1.0#open") (param i32))
-(func $clean_check (export "cabi_post_sluice:sink/exporter@0.1.0#check") (param i32))
-(func $clean_stage (export "cabi_post_sluice:sink/exporter@0.1.0#stage") (param i32))
-(func $clean_submit (export "cabi_post_sluice:sink/exporter@0.1.0#submit") (param i32))
-(func $clean_poll (export "cabi_post_sluice:sink/exporter@0.1.0#poll") (param i32))
+(func $clean_describe (export "cabi_post_sluice:sink/exporter@0.2.0#describe") (param i32))
+(func $clean_open (export "cabi_post_sluice:sink/exporter@0.2.0#open") (param i32))
+(func $clean_check (export "cabi_post_sluice:sink/exporter@0.2.0#check") (param i32))
+(func $clean_stage (export "cabi_post_sluice:sink/exporter@0.2.0#stage") (param i32))
+(func $clean_submit (export "cabi_post_sluice:sink/exporter@0.2.0#submit") (param i32))
+(func $clean_poll (export "cabi_post_sluice:sink/exporter@0.2.0#poll") (param i32))
 
-(func $clean_deliver (export "cabi_post_sluice:sink/exporter@0.1.0#deliver") (param i32))
+(func $clean_deliver (export "cabi_post_sluice:sink/exporter@0.2.0#deliver") (param i32))

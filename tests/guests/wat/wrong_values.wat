@@ -1,6 +1,6 @@
 ;; Answers what is no value of the contract: the first letter of the first cell says what.
 
-(func $deliver (export "sluice:sink/exporter@0.1.0#deliver")
+(func $deliver (export "sluice:sink/exporter@0.2.0#deliver")
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
   (local $letter i32)
   (if (i32.eqz (local.get 0)) (then (return (i32.const 512))))

@@ -3,11 +3,19 @@
 //! Implement [`Destination`] for a type and name it in [`export!`]; read batches with [`Rows`] and
 //! answer `stage` with [`Staging`]. Everything else is the contract's own types, re-exported under
 //! the names that they have in `wit/`.
+//!
+//! It speaks the newest track of the contract; with the feature `track-0-1` that one. A source that
+//! builds an import job's report from [`Ended`], and does without [`state`], is good for both.
 #![deny(missing_docs)]
 
+mod ended;
 mod rows;
 mod staging;
+#[cfg(not(feature = "track-0-1"))]
+pub mod state;
 
+#[cfg(not(feature = "track-0-1"))]
+pub use bindings::exports::sluice::sink::exporter::Counts;
 pub use bindings::exports::sluice::sink::exporter::{
     self, AuthMethod, Credential, Delivery, Field, FieldType, File, Guest as Destination,
     ImportStatus, Limits, Manifest, Progress, RefusedRow, Report, Route, Staged,
@@ -16,6 +24,7 @@ pub use bindings::sluice::sink::types::{
     Batch, Column, Finding, Place, Problem, Rejection, Settings, Throttle,
 };
 pub use bindings::sluice::sink::{http, log};
+pub use ended::{Ended, Refused};
 pub use rows::{Cell, Change, Kind, Row, Rows};
 pub use staging::Staging;
 
@@ -41,8 +50,16 @@ macro_rules! export {
     reason = "generated: texts cross the border as pointers"
 )]
 pub mod bindings {
+    #[cfg(feature = "track-0-1")]
     wit_bindgen::generate!({
-        path: "..",
+        path: "../0.1",
+        world: "destination",
+        pub_export_macro: true,
+        additional_derives: [Clone, PartialEq],
+    });
+    #[cfg(not(feature = "track-0-1"))]
+    wit_bindgen::generate!({
+        path: "../0.2",
         world: "destination",
         pub_export_macro: true,
         additional_derives: [Clone, PartialEq],

@@ -25,7 +25,7 @@ pub enum Tests {
 
 const SIMULATION: Tests = Tests::Unit("export::simulation");
 
-pub const MUTANTS: [Mutant; 33] = [
+pub const MUTANTS: [Mutant; 37] = [
     // The last event wins.
     Mutant {
         name: "members-changes-side-by-side",
@@ -279,5 +279,33 @@ pub const MUTANTS: [Mutant; 33] = [
         find: "map(|c| if plain(c) { c } else { ' ' })",
         replace: "map(|c| if plain(c) { c } else { c })",
         noticed_by: Tests::Unit("plugin::tidy"),
+    },
+    Mutant {
+        name: "remembered-whatever-stands-there",
+        file: "host/src/capability/state.rs",
+        find: "if now != self.expected.as_deref() {",
+        replace: "if now.is_none() && self.expected.is_some() {",
+        noticed_by: Tests::Unit("capability::state"),
+    },
+    Mutant {
+        name: "stage-depends-on-what-is-remembered",
+        file: "host/src/plugin/session.rs",
+        find: "        _ => Access::None,",
+        replace: "        _ => Access::Change,",
+        noticed_by: Tests::Program("tracks::a_plugin_of_the_second"),
+    },
+    Mutant {
+        name: "remembering-has-no-end",
+        file: "host/src/plugin/guard.rs",
+        find: "if self.state_calls == self.limits.state_calls {",
+        replace: "if self.state_calls == u32::MAX {",
+        noticed_by: Tests::Program("hostile::what_is_remembered"),
+    },
+    Mutant {
+        name: "older-track-of-two",
+        file: "host/src/plugin/track.rs",
+        find: "served.max().map(",
+        replace: "served.min().map(",
+        noticed_by: Tests::Unit("plugin::track"),
     },
 ];

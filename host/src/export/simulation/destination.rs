@@ -12,8 +12,8 @@ use crate::capability::StagedFile;
 use crate::export::exporter::{Answer, Exporter};
 use crate::plugin::flat::{Kind, Rows, cell};
 use crate::plugin::types::{
-    Delivery, File, ImportStatus, Limits, Manifest, Problem, Progress, Rejection, Report, Staged,
-    Throttle,
+    Counts, Delivery, File, ImportStatus, Limits, Manifest, Problem, Progress, Rejection, Report,
+    Staged, Throttle,
 };
 use crate::plugin::{CallError, Reached};
 use crate::usage::{Bills, Usage};
@@ -345,8 +345,13 @@ impl Exporter for Scripted {
             let job: usize = job.parse().expect("a token");
             let report = Report {
                 message: "done".to_owned(),
-                accepted: None,
-                refused: None,
+                counts: Counts {
+                    accepted: None,
+                    created: None,
+                    updated: None,
+                    unchanged: None,
+                    refused: None,
+                },
                 rows: vec![],
                 extra: vec![],
             };

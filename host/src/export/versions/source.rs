@@ -8,6 +8,7 @@ use crate::capability::Http;
 use crate::export::ExportSpec;
 use crate::export::exporter::{Exporter, Sandboxed};
 use crate::plugin::Plugin;
+use crate::store::Store;
 use crate::usage::Bills;
 
 /// Why a version cannot be had: what was found, and what to do about it.
@@ -39,14 +40,22 @@ pub(in crate::export) trait Bring: Send + Sync + 'static {
 pub(in crate::export) struct FromSource {
     spec: ExportSpec,
     source: Option<Arc<dyn VersionSource>>,
+    /// What every version remembers.
+    store: Store,
     bills: Bills,
 }
 
 impl FromSource {
     /// Without a source there is only the version that the export was started with.
-    pub fn new(spec: &ExportSpec, source: Option<Arc<dyn VersionSource>>, bills: Bills) -> Self {
+    pub fn new(
+        spec: &ExportSpec,
+        source: Option<Arc<dyn VersionSource>>,
+        store: &Store,
+        bills: Bills,
+    ) -> Self {
         Self {
             spec: spec.clone(),
+            store: store.clone(),
             source,
             bills,
         }
@@ -56,7 +65,7 @@ impl FromSource {
     pub fn sandboxed(&self, plugin: Plugin, http: Http) -> Arc<dyn Exporter> {
         let manifest = &plugin.manifest;
         let usage = self.bills.of(&manifest.name, &manifest.version);
-        Arc::new(Sandboxed::new(&self.spec, plugin, http, usage))
+        Arc::new(Sandboxed::new(&self.spec, plugin, http, &self.store, usage))
     }
 }
 

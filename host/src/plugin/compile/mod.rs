@@ -19,6 +19,7 @@ use wasmtime::component::Component;
 use self::cache::Cache;
 use self::trusted::Trusted;
 use super::limits::LoadLimits;
+use super::track::Tracks;
 use crate::blocking::blocking;
 use crate::registry::SigningKey;
 
@@ -27,7 +28,7 @@ pub use child::{Program, compile_from_stdin};
 /// A file that somebody has begun to write for longer than this will never be whole.
 const HALF_WRITTEN: Duration = Duration::from_secs(3600);
 
-/// How plugins are compiled, and which.
+/// How plugins are compiled, and which are taken.
 #[derive(Clone, Debug, Default)]
 pub struct Workshop {
     /// The folder of compiled code. Without one, each process compiles anew.
@@ -37,6 +38,8 @@ pub struct Workshop {
     pub compiler: Option<Program>,
     /// Who must have signed whatever is loaded, beside what else is asked for; if empty, nobody.
     pub signed_by: Vec<SigningKey>,
+    /// The tracks of the contract that are served.
+    pub tracks: Tracks,
 }
 
 /// Why there is no code.

@@ -28,7 +28,7 @@ impl Tame for Guest {
 }
 
 // The import as it is beneath the generated code, which would not compile with these values.
-#[link(wasm_import_module = "sluice:sink/log@0.1.0")]
+#[link(wasm_import_module = "sluice:sink/log@0.2.0")]
 unsafe extern "C" {
     fn write(level: i32, message: *const u8, bytes: usize);
 }

@@ -15,20 +15,37 @@ impl Tame for Guest {
             }));
         }
         if how("accepted") {
-            report.accepted = Some(u64::MAX);
+            report.counts.accepted = Some(u64::MAX);
         }
         if how("refused") {
-            report.accepted = Some(0);
-            report.refused = Some(u64::MAX);
+            report.counts.accepted = Some(0);
+            report.counts.refused = Some(u64::MAX);
         }
         if how("rows") {
-            report.refused = Some(1);
+            report.counts.refused = Some(1);
             report.rows = [0, 1, 1, 1, u64::MAX]
                 .map(|row| RefusedRow {
-                    row,
+                    row: Some(row),
+                    identity: None,
+                    field: None,
                     reason: "no".to_owned(),
                 })
                 .to_vec();
+        }
+        if how("names") {
+            // One of the file's rows, once by number; and what nobody knows.
+            let named = |row, identity: Option<&str>| RefusedRow {
+                row,
+                identity: identity.map(str::to_owned),
+                field: Some("what\nnot".repeat(1_000)),
+                reason: "no".to_owned(),
+            };
+            report.rows = vec![
+                named(Some(2), Some("nobody")),
+                named(Some(2), None),
+                named(None, Some("nobody")),
+                named(None, None),
+            ];
         }
         Ok(ImportStatus::Succeeded(report))
     }

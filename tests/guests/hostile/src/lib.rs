@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 pub use sluice_guest::http::{self, Body, Content, Failure, Part, Request};
 pub use sluice_guest::{
-    AuthMethod, Batch, Credential, Delivery, Field, FieldType, File, ImportStatus, Limits,
+    AuthMethod, Batch, Credential, Delivery, Ended, Field, FieldType, File, ImportStatus, Limits,
     Manifest, Problem, Progress, RefusedRow, Rejection, Report, Route, Row, Rows, Settings, Staged,
     Staging, log,
 };
@@ -178,13 +178,10 @@ pub fn delivered() -> Delivery {
 
 /// What an import job says in the end.
 pub fn report(accepted: Option<u64>) -> Report {
-    Report {
-        message: String::new(),
+    Report::from(Ended {
         accepted,
-        refused: None,
-        rows: vec![],
-        extra: vec![],
-    }
+        ..Ended::default()
+    })
 }
 
 /// A row that cannot be sent.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sluice_guest::http::{self, Body, Failure, Request};
 use sluice_guest::{
-    AuthMethod, Batch, Credential, Delivery, Destination, File, ImportStatus, Limits, Manifest,
-    Problem, Rejection, Report, Route, Rows, Settings, Staged, Staging,
+    AuthMethod, Batch, Credential, Delivery, Destination, Ended, File, ImportStatus, Limits,
+    Manifest, Problem, Rejection, Route, Rows, Settings, Staged, Staging,
 };
 
 /// The plugin.
@@ -160,13 +160,12 @@ impl Destination for Probe {
 
     fn poll(token: String) -> Result<ImportStatus, Problem> {
         called();
-        Ok(ImportStatus::Succeeded(Report {
-            message: String::new(),
-            accepted: token.parse().ok(),
-            refused: None,
-            rows: vec![],
-            extra: vec![],
-        }))
+        let accepted = token.parse().ok();
+        let ended = Ended {
+            accepted,
+            ..Ended::default()
+        };
+        Ok(ImportStatus::Succeeded(ended.into()))
     }
 
     fn deliver(rows: Batch) -> Result<Delivery, Problem> {

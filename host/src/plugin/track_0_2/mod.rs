@@ -1,22 +1,21 @@
-//! The contract's track `0.1.x`: generated types, and the host's side of the capabilities.
+//! The contract's track `0.2.x`, the newest: generated types, which are the host's own, and the host's
+//! side of the capabilities.
 
 use wasmtime::component::HasSelf;
 
 use super::guard::Guarded;
+use crate::capability::state::Change;
 use crate::usage::cpu;
 
 wasmtime::component::bindgen!({
-    path: "../wit",
+    path: "../wit/0.2",
     world: "destination",
     imports: { default: async | trappable },
     exports: { default: async },
     additional_derives: [PartialEq, serde::Serialize],
 });
 
-use self::sluice::sink::{http, log, types};
-
-/// The versions of `sluice:sink` that this track stands for.
-pub(super) const TRACK: (u64, u64) = (0, 1);
+use self::sluice::sink::{http, log, state, types};
 
 pub(super) fn link(linker: &mut wasmtime::component::Linker<Guarded>) -> wasmtime::Result<()> {
     Destination::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
@@ -54,5 +53,35 @@ impl log::Host for Guarded {
             self.grant.usage.line_dropped(limit);
         }
         Ok(())
+    }
+}
+
+impl state::Host for Guarded {
+    async fn get(
+        &mut self,
+        key: String,
+    ) -> wasmtime::Result<Result<Option<String>, state::Failure>> {
+        self.count_state_call()?;
+        self.turn.release();
+        let answer = self.grant.state.get(self.access, key);
+        Ok(cpu::host(&self.watch, answer).await)
+    }
+
+    async fn compare_and_set(
+        &mut self,
+        key: String,
+        expected: Option<String>,
+        value: Option<String>,
+    ) -> wasmtime::Result<Result<(), state::Failure>> {
+        self.count_state_call()?;
+        self.turn.release();
+        let change = Change {
+            key,
+            expected,
+            value,
+            bounds: self.limits.state(),
+        };
+        let answer = self.grant.state.compare_and_set(self.access, change);
+        Ok(cpu::host(&self.watch, answer).await)
     }
 }
