@@ -17,7 +17,7 @@ use super::limits::{Limits, LoadLimits};
 use super::session::{Code, Session};
 use super::turn::Slots;
 use super::types::{Manifest, Settings};
-use super::{CallError, contract, track_0_1};
+use super::{CallError, contract, track_0_1, wasi};
 use crate::blocking::blocking;
 use crate::capability::LogSink;
 
@@ -160,6 +160,7 @@ impl Machine {
             .expect("the configuration holds for every size of stack");
         let mut linker = Linker::new(&engine);
         track_0_1::link(&mut linker).expect("the names are constant");
+        wasi::link(&mut linker).expect("the names are constant");
         let ticker = Ticker::start(&engine);
         Self {
             engine,

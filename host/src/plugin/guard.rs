@@ -9,7 +9,10 @@ use super::error::Reached;
 use super::grant::Grant;
 use super::limits::Limits;
 use super::turn::Turn;
+use super::wasi::Closed;
+use crate::capability::StagedFile;
 use crate::capability::http::Asking;
+use crate::usage::Usage;
 use crate::usage::cpu::Stopwatch;
 
 /// How often guest code is interrupted to be looked at. Fine enough that a budget of a few hundred
@@ -30,6 +33,8 @@ pub(super) struct Guarded {
     pub(super) turn: Turn,
     pub(super) watch: Arc<Stopwatch>,
     pub(super) stack_kib: u64,
+    /// Nothing, until the guest asks for something of WASI.
+    pub(super) wasi: Option<Box<Closed>>,
     exhausted: Option<Exhausted>,
     memory_bytes: usize,
     table_elements: usize,
@@ -45,6 +50,7 @@ impl Guarded {
             limits,
             watch: Arc::default(),
             stack_kib: 0,
+            wasi: None,
             exhausted: None,
             memory_bytes: 0,
             table_elements: 0,
@@ -88,13 +94,7 @@ impl Guarded {
 
     /// Who asks when the guest makes a request, and within which bounds.
     pub(super) fn asking(&self) -> Asking<'_> {
-        Asking {
-            staged: self.grant.staged.as_ref(),
-            header_bytes: self.limits.header_bytes,
-            answer_bytes: self.limits.answer_bytes,
-            at_once: self.limits.requests_at_once as usize,
-            usage: &self.grant.usage,
-        }
+        asking(&self.limits, self.grant.staged.as_ref(), &self.grant.usage)
     }
 
     /// The bound that the instance ran into, if it did, with its value.
@@ -107,6 +107,21 @@ impl Guarded {
         let error = wasmtime::Error::msg(format!("limit {limit}: {found}"));
         self.exhausted = Some(Exhausted { limit, found });
         error
+    }
+}
+
+/// The same, for a request that may outlive the call.
+pub(super) fn asking<'a>(
+    limits: &Limits,
+    staged: Option<&'a StagedFile>,
+    usage: &'a Usage,
+) -> Asking<'a> {
+    Asking {
+        staged,
+        header_bytes: limits.header_bytes,
+        answer_bytes: limits.answer_bytes,
+        at_once: limits.requests_at_once as usize,
+        usage,
     }
 }
 

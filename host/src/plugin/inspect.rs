@@ -7,7 +7,7 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::error::LoadError;
-use super::track_0_1;
+use super::{track_0_1, wasi};
 
 /// The versions of the contract that this host serves, as messages name them.
 const SUPPORTED: &str = "sluice:sink@0.1.x";
@@ -83,10 +83,12 @@ pub(super) fn inspect(
             supported: SUPPORTED,
         });
     }
-    if let Some(import) = imports.iter().find(|name| !name.starts_with(PACKAGE)) {
+    let given = |name: &&String| name.starts_with(PACKAGE) || wasi::is_given(name);
+    if let Some(import) = imports.iter().find(|name| !given(name)) {
         return Err(LoadError::ForeignImport {
             path,
             import: import.clone(),
+            given: wasi::GIVEN,
         });
     }
     Ok(Inspection {

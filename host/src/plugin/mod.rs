@@ -19,6 +19,7 @@ mod session;
 pub(crate) mod tidy;
 mod track_0_1;
 mod turn;
+mod wasi;
 
 pub use compile::{Program, Workshop, compile_from_stdin};
 pub use contract::TOKEN_LIMIT_BYTES;

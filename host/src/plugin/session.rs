@@ -17,6 +17,7 @@ use super::limits::{Limits, LoadLimits};
 use super::tidy;
 use super::track_0_1::{Destination, DestinationPre};
 use super::types::{Delivery, File, ImportStatus, Manifest, Problem, Settings, Staged};
+use super::wasi;
 
 /// A component's code, ready to be instantiated.
 #[derive(Clone)]
@@ -40,8 +41,9 @@ macro_rules! call {
         let wall = $wall;
         let exporter = $session.instance.sluice_sink_exporter();
         let watch = $session.store.data().watch.clone();
+        let turn = $session.store.data().turn.clone();
         let call = exporter.$method(&mut $session.store, $($argument),*);
-        let answer = bounded(wall, cpu::guest(&watch, call)).await;
+        let answer = bounded(wall, cpu::guest(&watch, turn.during(call))).await;
         $session.answer($name, answer)
     }};
 }
@@ -98,8 +100,9 @@ impl Session {
         let mut store = Guarded::store(&code.engine, grant, limits);
         store.data_mut().stack_kib = code.stack_kib;
         let watch = store.data().watch.clone();
-        let instance = cpu::guest(&watch, code.pre.instantiate_async(&mut store));
-        match bounded(limits.wall, instance).await {
+        let turn = store.data().turn.clone();
+        let instance = turn.during(code.pre.instantiate_async(&mut store));
+        match bounded(limits.wall, cpu::guest(&watch, instance)).await {
             Ok(Ok(instance)) => Ok(Self {
                 store,
                 instance,
@@ -225,6 +228,8 @@ fn why(store: &Store<Guarded>, call: &'static str, error: &wasmtime::Error) -> C
             limit("lift_mib", "it handed over more in one piece")
         }
         None if root.contains("resource limit exceeded") => limit("parts", &root),
+        None if wasi::overfull(error) => limit("resources", "it has the host hold more"),
+        None if let Some(reason) = wasi::exited(error) => CallError::Trap { call, reason },
         None => CallError::Trap { call, reason: root },
     }
 }
