@@ -29,7 +29,8 @@ pub struct Limits {
     /// Requests of one call that are under way at a time. The authorization's quota holds as well.
     pub requests_at_once: u32,
     /// What a component with WASI has the host hold for it at a time: streams, requests, headers, things
-    /// to wait for. An interpreter holds a dozen; each request under way adds half a dozen.
+    /// to wait for. An interpreter holds a dozen; each request under way adds half a dozen. At their largest
+    /// (headers) these take as much as its memory may.
     pub resources: u32,
     /// Path, query and headers of one request. What most servers take of them in all is 8 KiB.
     pub header_bytes: usize,
@@ -75,7 +76,7 @@ impl Default for Limits {
             lift_bytes: 32 << 20,
             requests: 2_000,
             requests_at_once: 64,
-            resources: 1_000,
+            resources: 2_000,
             header_bytes: 8 << 10,
             answer_bytes: 8 << 20,
             staged_bytes: 32 << 30,

@@ -1,14 +1,17 @@
 //! Closed WASI 0.2, for guest languages that cannot do without: everything links, and next to nothing
 //! is given.
 //!
-//! A component has clocks, chance, and lines for the operator (`lines`); no file, no variable, no
+//! A component has coarse clocks (`clocks`), chance, and lines for the operator (`lines`); no file, no variable, no
 //! argument, no input, no socket, no name looked up. `wasi:http` goes through the gate (`http`). What
 //! may be imported is a list of names (`given`), which is looked at before anything runs.
 
 mod bodies;
+mod clocks;
 mod given;
 mod http;
 mod lines;
+
+use std::time::Instant;
 
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
@@ -47,6 +50,8 @@ impl Closed {
             .stdin(Nothing)
             .stdout(line(Level::Info))
             .stderr(line(Level::Warn))
+            .wall_clock(clocks::Wall)
+            .monotonic_clock(clocks::Monotonic(Instant::now()))
             .max_random_size(RANDOM_BYTES)
             .allow_tcp(false)
             .allow_udp(false)
