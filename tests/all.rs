@@ -37,6 +37,8 @@ mod isolation;
 mod journey;
 #[path = "all/kill.rs"]
 mod kill;
+#[path = "all/languages.rs"]
+mod languages;
 #[path = "all/loading.rs"]
 mod loading;
 #[path = "all/metrics.rs"]
@@ -68,6 +70,11 @@ fn every_file_of_this_folder_is_a_module() -> anyhow::Result<()> {
         ("all", "all", include_str!("all.rs")),
         ("all/chaos", "chaos", include_str!("all/chaos.rs")),
         ("all/hostile", "hostile", include_str!("all/hostile.rs")),
+        (
+            "all/languages",
+            "languages",
+            include_str!("all/languages.rs"),
+        ),
     ] {
         let mut files = 0;
         for entry in std::fs::read_dir(tests.join(folder))? {

@@ -282,6 +282,100 @@ const REQUESTS: &[Case] = &[
     .limits(&[("requests", 200)]),
 ];
 
+/// Ways out of the closed WASI, each with what is found there.
+const WASI: &[Case] = &[
+    delivers(
+        "wasi",
+        &[
+            "environment",
+            "arguments",
+            "folder",
+            "folders",
+            "input",
+            "tcp",
+            "udp",
+            "names",
+            "clocks",
+            "chance",
+            "too much chance",
+            "print",
+            "exit",
+            "hoard",
+        ],
+        Live(&[
+            (2, "found []"),
+            (1, "found None"),
+            (1, "found 0 folders"),
+            (1, "read Err(StreamError::Closed)"),
+            (2, "no socket: access-denied"),
+            (1, "no name: permanent-resolver-failure"),
+            (1, "time passes: true, after 2020: true"),
+            (1, "32 and 32 bytes"),
+            (
+                1,
+                "`deliver` trapped: requested len 1099511627776 exceeds limit",
+            ),
+            (1, "printed"),
+            (
+                1,
+                "`deliver` trapped: it called `exit` with status 1, which ends the call",
+            ),
+            (1, "`deliver` ran into its limit `resources` = 2000"),
+        ]),
+    ),
+    delivers("wasi", &["print without end"], Live(&[(1, "printed")])).named("wasi_flood"),
+    delivers(
+        "wasi",
+        &["sleep"],
+        Trying("live", &["`deliver` ran into its limit `wall_seconds` = 2"]),
+    )
+    .limits(&[("wall_seconds", 2)])
+    .named("wasi_sleep"),
+    delivers("wasi_http", WASI_REQUESTS, Live(WASI_ANSWERS)),
+    not_started(
+        "wasi_unlisted",
+        "wasi_unlisted.wasm: imports wasi:keyvalue/store@0.2.0, which this host does not give",
+    ),
+];
+
+const WASI_REQUESTS: &[&str] = &[
+    // What was granted: the way below the endpoint, whatever that is, and bodies of a size.
+    "POST|https|destination|/users",
+    "GET|http|destination|/answers/one?a=b%20c",
+    "POST|http|DESTINATION|/users|body|2",
+    // More than a guest's memory holds.
+    "POST|https|destination|/users|body|20",
+    // Denied, after a megabyte was taken from the guest.
+    "POST|https|destination|/admin|body|1",
+    // Other hosts, and other places of this one.
+    "POST|http|evil.test|/users",
+    "POST|http|169.254.169.254|/latest/meta-data",
+    "POST|http|127.0.0.1|/wasi_http/users",
+    "POST|http|destination@evil.test|/users",
+    "POST|https|destination:443|/users",
+    // Out of the endpoint, and beside the routes.
+    "POST|https|destination|/users/../admin",
+    "POST|https|destination|/users%2fadmin",
+    "POST|https|destination|/%2e%2e/admin",
+    "GET|https|destination|/users",
+    "TRACE|https|destination|/users",
+    // Headers that are the host's.
+    "POST|https|destination|/users|authorization|ApiKey mine",
+    "POST|https|destination|/users|cookie|a=b",
+    "POST|https|destination|/users|host|evil.test",
+    "POST|https|destination|/users|transfer-encoding|chunked",
+    // What no gate has.
+    "POST|ftp|destination|/users",
+];
+
+const WASI_ANSWERS: &[(u64, &str)] = &[
+    (3, "answered 200"),
+    (1, "cut off: StreamError::Closed"),
+    (13, "no answer: ErrorCode::HttpRequestDenied"),
+    (2, "no header: HeaderError::Forbidden"),
+    (1, "no answer: ErrorCode::HttpProtocolError"),
+];
+
 const SLOW: Ends = Trying("live", &["`deliver` ran into its limit `wall_seconds` = 2"]);
 
 /// The answer, and then what came of going there in six ways.
@@ -486,6 +580,49 @@ async fn what_was_not_granted_is_not_sent() -> Result<()> {
     Ok(())
 }
 
+/// Guests with WASI find nothing in it, and what they ask for by `wasi:http` goes through the gate.
+#[tokio::test]
+async fn closed_wasi_is_closed() -> Result<()> {
+    let left = Street::live_through(WASI).await?;
+    for says in [
+        "INFO printed for the operator export=wasi/everyone",
+        "INFO printed in pieces export=wasi/everyone",
+        "WARN 2026-01-01T00:00:00Z ERROR forged export=wasi/everyone",
+        "printed line 1 of a flood",
+        "log_lines_per_second",
+        "wasi:http: a request's body would take more than limit `memory_mib` = 16",
+        "the URL is not below the endpoint of the authorization",
+    ] {
+        ensure!(left.said.contains(says), "not {says:?}: {}", left.said);
+    }
+    let requests = left.street.destination.requests("wasi_http");
+    let lines: BTreeSet<_> = requests
+        .iter()
+        .filter_map(|r| r.head.lines().next())
+        .collect();
+    let granted = [
+        "GET /wasi_http/answers/one?a=b+c HTTP/1.1",
+        "POST /wasi_http/users HTTP/1.1",
+    ];
+    ensure!(lines == BTreeSet::from(granted), "{lines:#?}");
+    for request in &requests {
+        ensure!(request.head.contains(KEY), "{}", request.head);
+    }
+    // The destination says the key back, and the guest does not get to see it.
+    let rows = left.street.quarantine(&WASI[3])?;
+    ensure!(
+        rows.iter().any(|row| row.reason.contains("x-heard")),
+        "nothing was said back"
+    );
+    ensure!(
+        !rows.iter().any(|row| row.reason.contains(KEY)),
+        "the key came back"
+    );
+    let sizes: BTreeSet<_> = requests.iter().map(|request| request.body.len()).collect();
+    ensure!(sizes == BTreeSet::from([0, 2 << 20]), "{sizes:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_cannot_be_loaded_says_why_and_holds_up_nobody() -> Result<()> {
     let left = Street::live_through(UNLOADABLE).await?;
@@ -536,7 +673,7 @@ async fn a_name_that_leads_inside_needs_a_grant() -> Result<()> {
 #[test]
 fn every_guest_has_a_test() -> Result<()> {
     let tables = [
-        LOOPS, MEMORY, ANSWERS, ACCOUNTS, FILES, LOGS, REQUESTS, STATE, UNLOADABLE,
+        LOOPS, MEMORY, ANSWERS, ACCOUNTS, FILES, LOGS, REQUESTS, STATE, WASI, UNLOADABLE,
     ];
     let tested: BTreeSet<String> = tables
         .concat()

@@ -5,6 +5,7 @@
 
 mod deny;
 mod fuzz;
+mod languages;
 mod mutants;
 mod plugin;
 mod run;
@@ -26,7 +27,11 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Find a way to compile plugins on this machine, and install what it needs.
-    Setup,
+    Setup {
+        /// Also what plugins in Python and JavaScript need, into target/languages/.
+        #[arg(long)]
+        all_languages: bool,
+    },
     /// Build the plugins into target/components/.
     Plugin,
     /// Build everything, then run a 200,000-member audience into a simulated account.
@@ -80,7 +85,13 @@ enum Command {
 fn main() -> Result<()> {
     let command = Args::parse().command;
     match command {
-        Command::Setup => setup::toolchain().map(drop),
+        Command::Setup { all_languages } => {
+            setup::toolchain()?;
+            if all_languages {
+                languages::install()?;
+            }
+            Ok(())
+        }
         Command::Plugin => plugin::build().map(drop),
         Command::Demo { members, changes } => run::demo(members, changes),
         Command::Test { rest } => run::test(&rest),

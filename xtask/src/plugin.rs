@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::setup::{Compiler, DEBIAN_RUSTC, TARGET, Toolchain, toolchain};
-use crate::{root, say, target};
+use crate::{languages, root, say, target};
 
 /// Builds every plugin into `target/components/`; answers that folder.
 pub fn build() -> Result<PathBuf> {
@@ -45,6 +45,7 @@ pub fn build() -> Result<PathBuf> {
         "plugins: {count} hostile ones in {}",
         hostile.display()
     ));
+    languages::build(&components)?;
     Ok(components)
 }
 

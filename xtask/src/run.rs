@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{plugin, root, say, target};
+use crate::{languages, plugin, root, say, target};
 
 /// One selection of packages for everything, so that cargo resolves features once and builds
 /// nothing twice.
@@ -37,7 +37,10 @@ pub fn test(rest: &[String]) -> Result<()> {
     test.args(EVERYTHING)
         .args(rest)
         .env("SLUICE_COMPONENTS", components);
-    run(&mut test, "a test")
+    run(&mut test, "a test")?;
+    // Once more at the end, where it is read.
+    languages::skipped();
+    Ok(())
 }
 
 /// Builds everything and runs the soak, which is a test that nobody runs in passing.
@@ -68,11 +71,14 @@ pub fn bench() -> Result<()> {
         .arg(components.join("retention_science.wasm"))
         .arg("--bench");
     run(&mut bench, "the benchmark")?;
-    let mut limits = cargo("bench");
-    limits
-        .args(["--workspace", "--bench", "limits"])
-        .env("SLUICE_COMPONENTS", components);
-    run(&mut limits, "the benchmark of limits")
+    for what in ["limits", "languages"] {
+        let mut bench = cargo("bench");
+        bench
+            .args(["--workspace", "--bench", what])
+            .env("SLUICE_COMPONENTS", &components);
+        run(&mut bench, &format!("the benchmark of {what}"))?;
+    }
+    Ok(())
 }
 
 fn build() -> Result<std::path::PathBuf> {

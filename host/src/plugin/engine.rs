@@ -17,7 +17,7 @@ use super::session::{Code, Session};
 use super::track::Tracks;
 use super::turn::Slots;
 use super::types::{Manifest, Settings};
-use super::{CallError, contract, instance};
+use super::{CallError, contract, instance, wasi};
 use crate::blocking::blocking;
 use crate::capability::LogSink;
 use crate::registry::SigningKey;
@@ -187,6 +187,7 @@ impl Machine {
         for track in tracks.iter() {
             instance::link(track, &mut linker).expect("the names are constant");
         }
+        wasi::link(&mut linker).expect("the names are constant");
         let ticker = Ticker::start(&engine);
         Self {
             engine,

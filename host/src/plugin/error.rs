@@ -48,14 +48,15 @@ pub enum LoadError {
     },
     /// It wants more than the contract.
     #[error(
-        "plugin {path}: imports {import}, which this host does not give; a plugin may import \
-         `sluice:sink/*` only"
+        "plugin {path}: imports {import}, which this host does not give; a plugin may import {given}"
     )]
     ForeignImport {
         /// The file.
         path: PathBuf,
         /// The first such import.
         import: String,
+        /// What may be imported.
+        given: &'static str,
     },
     /// The component does not fit the contract's types.
     #[error("plugin {path}: does not fit the contract sluice:sink@{version}: {reason}")]

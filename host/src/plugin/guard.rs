@@ -9,8 +9,11 @@ use super::error::Reached;
 use super::grant::Grant;
 use super::limits::Limits;
 use super::turn::Turn;
+use super::wasi::Closed;
+use crate::capability::StagedFile;
 use crate::capability::http::Asking;
 use crate::capability::state::Access;
+use crate::usage::Usage;
 use crate::usage::cpu::Stopwatch;
 
 /// How often guest code is interrupted to be looked at. Fine enough that a budget of a few hundred
@@ -33,6 +36,8 @@ pub(super) struct Guarded {
     pub(super) stack_kib: u64,
     /// What the function that is being called may do with what the plugin remembers.
     pub(super) access: Access,
+    /// Nothing, until the guest asks for something of WASI.
+    pub(super) wasi: Option<Box<Closed>>,
     exhausted: Option<Exhausted>,
     memory_bytes: usize,
     table_elements: usize,
@@ -50,6 +55,7 @@ impl Guarded {
             watch: Arc::default(),
             stack_kib: 0,
             access: Access::None,
+            wasi: None,
             exhausted: None,
             memory_bytes: 0,
             table_elements: 0,
@@ -105,13 +111,7 @@ impl Guarded {
 
     /// Who asks when the guest makes a request, and within which bounds.
     pub(super) fn asking(&self) -> Asking<'_> {
-        Asking {
-            staged: self.grant.staged.as_ref(),
-            header_bytes: self.limits.header_bytes,
-            answer_bytes: self.limits.answer_bytes,
-            at_once: self.limits.requests_at_once as usize,
-            usage: &self.grant.usage,
-        }
+        asking(&self.limits, self.grant.staged.as_ref(), &self.grant.usage)
     }
 
     /// The bound that the instance ran into, if it did, with its value.
@@ -124,6 +124,21 @@ impl Guarded {
         let error = wasmtime::Error::msg(format!("limit {limit}: {found}"));
         self.exhausted = Some(Exhausted { limit, found });
         error
+    }
+}
+
+/// The same, for a request that may outlive the call.
+pub(super) fn asking<'a>(
+    limits: &Limits,
+    staged: Option<&'a StagedFile>,
+    usage: &'a Usage,
+) -> Asking<'a> {
+    Asking {
+        staged,
+        header_bytes: limits.header_bytes,
+        answer_bytes: limits.answer_bytes,
+        at_once: limits.requests_at_once as usize,
+        usage,
     }
 }
 

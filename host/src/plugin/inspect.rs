@@ -8,6 +8,7 @@ use wasmtime::component::types::ComponentItem;
 
 use super::error::LoadError;
 use super::track::{Track, Tracks};
+use super::wasi;
 
 /// The package that a plugin may import from and must export from.
 const PACKAGE: &str = "sluice:sink/";
@@ -87,10 +88,12 @@ pub(super) fn inspect(
         });
     };
     let contract = contract.to_owned();
-    if let Some(import) = imports.iter().find(|name| !name.starts_with(PACKAGE)) {
+    let given = |name: &&String| name.starts_with(PACKAGE) || wasi::is_given(name);
+    if let Some(import) = imports.iter().find(|name| !given(name)) {
         return Err(LoadError::ForeignImport {
             path,
             import: import.clone(),
+            given: wasi::GIVEN,
         });
     }
     let seen = Inspection {

@@ -28,6 +28,10 @@ pub struct Limits {
     pub requests: u32,
     /// Requests of one call that are under way at a time. The authorization's quota holds as well.
     pub requests_at_once: u32,
+    /// What a component with WASI has the host hold for it at a time: streams, requests, headers, things
+    /// to wait for. An interpreter holds a dozen; each request under way adds half a dozen. At their largest
+    /// (headers) these take as much as its memory may.
+    pub resources: u32,
     /// Path, query and headers of one request. What most servers take of them in all is 8 KiB.
     pub header_bytes: usize,
     /// Bytes of an answer's body. Answers about one user or one job are a few kilobytes; a job's
@@ -80,6 +84,7 @@ impl Default for Limits {
             lift_bytes: 32 << 20,
             requests: 2_000,
             requests_at_once: 64,
+            resources: 2_000,
             header_bytes: 8 << 10,
             answer_bytes: 8 << 20,
             staged_bytes: 32 << 30,
@@ -140,7 +145,7 @@ macro_rules! key {
 const DAY: u64 = 24 * 60 * 60;
 
 /// The keys of [`Limits`], for authorizations and exports.
-pub const KEYS: [Key<Limits>; 18] = [
+pub const KEYS: [Key<Limits>; 19] = [
     key!("memory_mib", 1..=4096, memory_bytes, 1 << 20),
     key!("table_elements", 1..=10_000_000, table_elements, 1),
     key!("parts", 1..=1000, parts, 1),
@@ -150,6 +155,7 @@ pub const KEYS: [Key<Limits>; 18] = [
     key!("lift_mib", 1..=1024, lift_bytes, 1 << 20),
     key!("requests", 1..=1_000_000, requests, 1),
     key!("requests_at_once", 1..=1024, requests_at_once, 1),
+    key!("resources", 16..=100_000, resources, 1),
     key!("header_bytes", 64..=1_048_576, header_bytes, 1),
     key!("answer_mib", 1..=1024, answer_bytes, 1 << 20),
     key!("staged_mib", 1..=1_048_576, staged_bytes, 1 << 20),

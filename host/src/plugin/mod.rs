@@ -23,6 +23,7 @@ mod track;
 mod track_0_1;
 mod track_0_2;
 mod turn;
+mod wasi;
 
 pub use compile::{Program, Workshop, compile_from_stdin};
 pub use component::ComponentFile;

@@ -18,6 +18,7 @@ use super::instance::{Instance, Pre};
 use super::limits::{Limits, LoadLimits};
 use super::tidy;
 use super::types::{Delivery, File, ImportStatus, Manifest, Problem, Settings, Staged};
+use super::wasi;
 
 /// A component's code, ready to be instantiated.
 #[derive(Clone)]
@@ -41,8 +42,9 @@ macro_rules! call {
         let wall = $wall;
         let watch = $session.store.data().watch.clone();
         $session.store.data_mut().access = access($name);
+        let turn = $session.store.data().turn.clone();
         let call = $session.instance.$method(&mut $session.store, $($argument),*);
-        let answer = bounded(wall, cpu::guest(&watch, call)).await;
+        let answer = bounded(wall, cpu::guest(&watch, turn.during(call))).await;
         $session.answer($name, answer)
     }};
 }
@@ -99,8 +101,9 @@ impl Session {
         let mut store = Guarded::store(&code.engine, grant, limits);
         store.data_mut().stack_kib = code.stack_kib;
         let watch = store.data().watch.clone();
-        let instance = cpu::guest(&watch, code.pre.instantiate(&mut store));
-        match bounded(limits.wall, instance).await {
+        let turn = store.data().turn.clone();
+        let instance = turn.during(code.pre.instantiate(&mut store));
+        match bounded(limits.wall, cpu::guest(&watch, instance)).await {
             Ok(Ok(instance)) => Ok(Self {
                 store,
                 instance,
@@ -235,6 +238,8 @@ fn why(store: &Store<Guarded>, call: &'static str, error: &wasmtime::Error) -> C
             limit("lift_mib", "it handed over more in one piece")
         }
         None if root.contains("resource limit exceeded") => limit("parts", &root),
+        None if wasi::overfull(error) => limit("resources", "it has the host hold more"),
+        None if let Some(reason) = wasi::exited(error) => CallError::Trap { call, reason },
         None => CallError::Trap { call, reason: root },
     }
 }

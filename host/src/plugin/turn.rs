@@ -2,7 +2,10 @@
 //! together as many as leave one processor free. So whoever burns CPU takes no more of it the more
 //! lanes it has, burners share what they burn, and calls that are short always find a thread.
 
+use std::future::poll_fn;
 use std::num::NonZero;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -48,6 +51,8 @@ impl Turns {
 pub(super) struct Turn {
     turns: Turns,
     held: Arc<Mutex<Vec<OwnedSemaphorePermit>>>,
+    /// Whether it waits for a turn.
+    in_line: Arc<AtomicBool>,
 }
 
 impl Turn {
@@ -55,18 +60,35 @@ impl Turn {
         Self {
             turns: turns.clone(),
             held: Arc::default(),
+            in_line: Arc::default(),
         }
+    }
+
+    /// A call of the guest. Whenever it waits for anything but a turn, it gives its turn back: so
+    /// whoever sleeps or reads slowly holds up nobody.
+    pub(super) async fn during<R>(self, call: impl Future<Output = R>) -> R {
+        let mut call = pin!(call);
+        poll_fn(|context| {
+            let polled = call.as_mut().poll(context);
+            if polled.is_pending() && !self.in_line.load(Ordering::Relaxed) {
+                self.release();
+            }
+            polled
+        })
+        .await
     }
 
     /// Lets everybody else go first, then waits for a turn. The end of the call gives it back.
     pub(super) async fn next(self) {
         self.release();
+        self.in_line.store(true, Ordering::Relaxed);
         tokio::task::yield_now().await;
         // First among its own, so that an export waits in the common line only once.
         self.take(&self.turns.own).await;
         if let Some(slots) = &self.turns.slots {
             self.take(&slots.0).await;
         }
+        self.in_line.store(false, Ordering::Relaxed);
     }
 
     async fn take(&self, from: &Arc<Semaphore>) {
@@ -114,6 +136,27 @@ mod tests {
         let third = Turn::of(&turns);
         other.release();
         third.next().await;
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_for_something_else_gives_its_turn_back() {
+        let turns = Turns::default();
+        let (one, other) = (Turn::of(&turns), Turn::of(&turns));
+        let (wakes, waits) = tokio::sync::oneshot::channel();
+        let turn = one.clone();
+        let call = one.during(async move {
+            turn.next().await;
+            waits.await
+        });
+        let mut call = Box::pin(call);
+        // In line, then past it, waiting for something else.
+        for _ in 0..3 {
+            assert!(futures_util::poll!(call.as_mut()).is_pending());
+        }
+        other.clone().next().await;
+        assert!(wakes.send(()).is_ok());
+        assert!(call.await.is_ok());
+        other.release();
     }
 
     #[tokio::test]

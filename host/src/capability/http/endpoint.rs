@@ -88,8 +88,7 @@ impl Endpoint {
             .skip(1)
             .map(|segment| format!("/{}", utf8_percent_encode(segment, SEGMENT)))
             .collect();
-        let base = self.0.path().trim_end_matches('/');
-        url.set_path(&format!("{base}{escaped}"));
+        url.set_path(&format!("{}{escaped}", self.base()));
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -98,11 +97,18 @@ impl Endpoint {
 
     /// Whether a URL is below it.
     pub(super) fn holds(&self, url: &Url) -> bool {
-        let rest = url.path().strip_prefix(self.0.path().trim_end_matches('/'));
-        url.origin() == self.0.origin()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && rest.is_some_and(|rest| rest.starts_with('/'))
+        let rest = url.path().strip_prefix(self.base());
+        self.is_origin(url) && rest.is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// Whether a URL has its scheme, host and port, and no user.
+    pub(super) fn is_origin(&self, url: &Url) -> bool {
+        url.origin() == self.0.origin() && url.username().is_empty() && url.password().is_none()
+    }
+
+    /// The path that all paths begin with; empty if there is none.
+    pub(super) fn base(&self) -> &str {
+        self.0.path().trim_end_matches('/')
     }
 
     /// Whether one may connect to it, if it is an address. A name is judged when it is looked up.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::quota::Ticket;
 use super::route::METHODS;
-use super::{Account, Asking, Credential, Egress, Policy, Refused, StagedFile};
+use super::{Account, Asking, Credential, Egress, Endpoint, Policy, Refused, StagedFile};
 use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
 use crate::usage::Denied;
 use futures_util::StreamExt;
@@ -75,6 +75,11 @@ impl Gate {
 
     pub(super) fn account(&self) -> Arc<Account> {
         self.account.clone()
+    }
+
+    /// Where requests go.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        self.policy.endpoint()
     }
 
     pub(super) async fn send(
@@ -162,7 +167,7 @@ impl Gate {
     }
 
     /// Counts a request that is not sent, and tells of it without its path, headers and body.
-    fn denied(
+    pub(super) fn denied(
         &self,
         method: &str,
         why: Denied,

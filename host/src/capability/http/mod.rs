@@ -1,6 +1,7 @@
 //! The HTTP gate: what a component may send, and how it is sent.
 //!
-//! `policy` decides what may be asked for (by `path`, `route` and `headers`) and `address` where it
+//! `policy` decides what may be asked for (by `path`, `route`, `headers`, and `target` where a guest
+//! writes whole URLs) and `address` where it
 //! may go; `credential` renders and `scrub` takes it out of what comes back: all of these are pure.
 //! `gate` sends, through an `egress` whose `resolver` judges every address;
 //! `account` is what the exports of one authorization share, `quota` how fairly. A `Recorder` takes the gate's place
@@ -22,6 +23,7 @@ mod recorder;
 mod resolver;
 mod route;
 mod scrub;
+mod target;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -111,6 +113,35 @@ impl Http {
             Self::Nothing => Err(Failure::Denied(
                 "this function may not make requests".to_owned(),
             )),
+        }
+    }
+
+    /// Sends a request whose guest has written a whole URL instead of the path below the endpoint.
+    pub(crate) async fn send_to(
+        &self,
+        uri: &::http::Uri,
+        request: Request,
+        asking: &Asking<'_>,
+    ) -> Result<Response, Failure> {
+        let below = match self {
+            Self::Gate(gate) => gate.endpoint().below(uri),
+            Self::Recorder(recorder) => recorder.endpoint().below(uri),
+            Self::Nothing => Ok(Default::default()),
+        };
+        match (below, self) {
+            (Ok((path, query)), _) => {
+                let request = Request {
+                    path,
+                    query,
+                    ..request
+                };
+                self.send(request, asking).await
+            }
+            (Err(denial), Self::Gate(gate)) => {
+                let reason = gate.denied(&request.method, denial.kind(), &denial, asking);
+                Err(Failure::Denied(reason))
+            }
+            (Err(denial), _) => Err(Failure::Denied(denial.to_string())),
         }
     }
 

@@ -38,6 +38,12 @@ pub enum Denial {
         /// The method asked for.
         method: String,
     },
+    /// A guest that writes whole URLs names another host. Which one is the guest's: not shown.
+    #[error(
+        "the URL is not below the endpoint of the authorization; name that, or `https://destination/` and \
+         the path below it"
+    )]
+    OtherHost,
     /// A header that is the host's business.
     #[error("header `{0}` is set by the host and by nobody else")]
     HostHeader(String),
@@ -61,6 +67,7 @@ impl Denial {
             Self::HostHeader(_) | Self::BadHeader => Denied::Header,
             Self::StagedFile => Denied::StagedFile,
             Self::BadPart => Denied::Part,
+            Self::OtherHost => Denied::Other,
         }
     }
 }

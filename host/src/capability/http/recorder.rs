@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Policy, StagedFile};
+use super::{Endpoint, Policy, StagedFile};
 use crate::plugin::types::{Failure, Request, Response};
 
 /// Writes requests down after the policy has judged them, and answers that all is well.
@@ -24,6 +24,11 @@ impl Recorder {
     /// the gate would have denied it.
     pub fn take(&self) -> Vec<(Request, Result<String, String>)> {
         std::mem::take(&mut self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where they would have gone.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        self.policy.endpoint()
     }
 
     pub(super) fn send(

@@ -1,0 +1,107 @@
+/** The contract with iterators instead of offsets. Copy this file into your own plugin. */
+
+/** What a cell is. A code that is not here counts as text. */
+export const Kind = {
+  ABSENT: 0,
+  NULL: 1,
+  TEXT: 2,
+  INTEGER: 3,
+  DECIMAL: 4,
+  BOOLEAN: 5,
+  TIMESTAMP: 6,
+  JSON: 7,
+};
+
+/** What happened to a row's member, by the contract's codes. A scanned one is up to date. */
+const CHANGES = ["update", "enter", "update", "exit"];
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The rows of a flat batch: texts and kinds stand in the order of the mapping. */
+export function* rowsOf(batch, columns) {
+  const { cells, ends, kinds } = batch;
+  // Offsets count bytes. In ASCII these are characters, and nothing has to be decoded.
+  const bytes = encoder.encode(cells);
+  const ascii = bytes.length === cells.length;
+  const text = ascii
+    ? (begin, end) => cells.slice(begin, end)
+    : (begin, end) => decoder.decode(bytes.subarray(begin, end));
+  let begin = 0;
+  for (let index = 0; index < batch.rows; index++) {
+    const first = index * columns;
+    const texts = [];
+    for (let cell = first; cell < first + columns; cell++) {
+      texts.push(text(begin, ends[cell]));
+      begin = ends[cell];
+    }
+    yield {
+      index,
+      change: CHANGES[batch.changes[index]] ?? "update",
+      texts,
+      kinds: kinds.subarray(first, first + columns),
+    };
+  }
+}
+
+/** Makes the answer to `stage`, row by row. */
+export class Staging {
+  #text = "";
+  #bytes = 0;
+  #ends = [];
+  #rejected = [];
+  #identities = "";
+  #identityBytes = 0;
+  #identityEnds = [];
+  #identityRows = [];
+
+  /** Adds a row's text, and the texts by which the destination knows its member. */
+  accept(row, line, ...identities) {
+    this.#text += line;
+    this.#bytes += utf8Length(line);
+    this.#ends.push(this.#bytes);
+    for (const identity of identities) {
+      this.#identities += identity;
+      this.#identityBytes += utf8Length(identity);
+      this.#identityEnds.push(this.#identityBytes);
+      this.#identityRows.push(row.index);
+    }
+  }
+
+  /** Leaves a row out. The reason names field and rule, and never the value. */
+  reject(row, field, reason) {
+    this.#ends.push(this.#bytes);
+    this.#rejected.push({ row: row.index, field, reason });
+  }
+
+  finish() {
+    return {
+      bytes: encoder.encode(this.#text),
+      start: 0,
+      ends: Uint32Array.from(this.#ends),
+      rejected: this.#rejected,
+      identities: this.#identities,
+      identityEnds: Uint32Array.from(this.#identityEnds),
+      identityRows: Uint32Array.from(this.#identityRows),
+      extra: [],
+    };
+  }
+}
+
+function utf8Length(text) {
+  return encoder.encode(text).length;
+}
+
+/** A request without a query. */
+export function request(method, path, { headers = [], body = { tag: "none" } } = {}) {
+  return { method, path, query: [], headers, body, extra: [] };
+}
+
+/** To throw where nothing helps but a person. What is thrown with a tag is an answer; an `Error` is a trap. */
+export const fatal = (message) => ({ tag: "fatal", val: message });
+
+/** To throw where it may work later. */
+export const transient = (message) => ({ tag: "transient", val: message });
+
+/** To throw where the operator has to change something. */
+export const invalidSettings = (findings) => ({ tag: "invalid-settings", val: findings });
