@@ -28,7 +28,11 @@ enum Command {
     /// Find a way to compile plugins on this machine, and install what it needs.
     Setup,
     /// Build the plugins into target/components/.
-    Plugin,
+    Plugin {
+        /// Build only the plugin of this Cargo.toml, which may be anywhere.
+        #[arg(long, value_name = "FILE")]
+        manifest_path: Option<PathBuf>,
+    },
     /// Build everything, then run a 200,000-member audience into a simulated account.
     Demo {
         /// How many members.
@@ -81,7 +85,12 @@ fn main() -> Result<()> {
     let command = Args::parse().command;
     match command {
         Command::Setup => setup::toolchain().map(drop),
-        Command::Plugin => plugin::build().map(drop),
+        Command::Plugin {
+            manifest_path: Some(manifest),
+        } => plugin::build_one(&manifest).map(drop),
+        Command::Plugin {
+            manifest_path: None,
+        } => plugin::build().map(drop),
         Command::Demo { members, changes } => run::demo(members, changes),
         Command::Test { rest } => run::test(&rest),
         Command::Soak { minutes, seed } => run::soak(minutes, seed),

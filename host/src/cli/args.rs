@@ -319,6 +319,17 @@ pub struct AcceptArgs {
 pub enum PluginCommand {
     /// Show a component's contract version, its imports, and what it says of itself.
     Inspect(InspectArgs),
+    /// Write a new plugin in Rust, which can be built, tested and changed.
+    New(NewArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct NewArgs {
+    /// Its name: lower-case letters, digits and `-`. The folder is called so, too, and must be new.
+    pub name: String,
+    /// Where to make the folder.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

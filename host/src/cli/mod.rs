@@ -11,6 +11,7 @@ mod explain;
 mod inspect;
 mod logs;
 mod mask;
+mod new;
 mod preview;
 mod progress;
 mod quarantine;
@@ -51,6 +52,9 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
         Command::Plugin {
             command: PluginCommand::Inspect(args),
         } => inspect::inspect(args).await,
+        Command::Plugin {
+            command: PluginCommand::New(args),
+        } => new::new(&args),
         // `main` has done it, before there were threads.
         Command::CompileComponent { .. } => Ok(Exit::Fine),
         Command::Completions { shell } => {
