@@ -17,6 +17,8 @@ mod world;
 mod admin;
 #[path = "all/chaos.rs"]
 mod chaos;
+#[path = "all/conformance.rs"]
+mod conformance;
 #[path = "all/contract.rs"]
 mod contract;
 #[path = "all/database.rs"]

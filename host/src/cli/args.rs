@@ -321,6 +321,32 @@ pub enum PluginCommand {
     Inspect(InspectArgs),
     /// Write a new plugin in Rust, which can be built, tested and changed.
     New(NewArgs),
+    /// Look whether a component keeps the contract, in the real sandbox and against a scripted
+    /// destination. Nothing is sent anywhere.
+    ///
+    /// Each rule that is broken is told with what was expected, what was seen, and how to mend it.
+    /// The exit code is 0 if none is, and 1 if one is.
+    #[command(after_help = EXIT_CODES)]
+    Test(TestArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct TestArgs {
+    /// The component's file.
+    pub file: PathBuf,
+    /// The plugin's options as a JSON object, in the place of its defaults.
+    #[arg(long, value_name = "JSON")]
+    pub options: Option<String>,
+    /// A TOML file with options, fields to map and answers of the destination, for what cannot be
+    /// guessed: docs/write-a-destination.md shows one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+    /// Other random rows than the usual ones.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,7 @@
 mod admin;
 pub mod args;
 mod check;
+mod conform;
 mod control;
 pub mod dumps;
 mod engine;
@@ -55,6 +56,9 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
         Command::Plugin {
             command: PluginCommand::New(args),
         } => new::new(&args),
+        Command::Plugin {
+            command: PluginCommand::Test(args),
+        } => conform::test(args).await,
         // `main` has done it, before there were threads.
         Command::CompileComponent { .. } => Ok(Exit::Fine),
         Command::Completions { shell } => {

@@ -4,7 +4,7 @@
 //! may go; `credential` renders and `scrub` takes it out of what comes back: all of these are pure.
 //! `gate` sends, through an `egress` whose `resolver` judges every address;
 //! `account` is what the exports of one authorization share, `quota` how fairly. A `Recorder` takes the gate's place
-//! where nothing may be sent.
+//! where nothing may be sent, a `Scripted` destination where a plugin is tried out.
 
 mod account;
 mod address;
@@ -21,6 +21,7 @@ mod quota;
 mod recorder;
 mod resolver;
 mod route;
+mod scripted;
 mod scrub;
 
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ pub use policy::{Denial, Explanation, ManifestRoute, Policy, declared_headers};
 pub use recorder::Recorder;
 pub use resolver::Lookup;
 pub use route::{Mismatch, RouteError, RouteGrant, RouteGrantError};
+pub use scripted::{Asked, Script, Scripted};
 
 use crate::plugin::types::{Failure, Request, Response};
 use crate::usage::Usage;
@@ -78,6 +80,8 @@ pub enum Http {
     Gate(Arc<Gate>),
     /// Nobody: requests are written down, and nothing is sent.
     Recorder(Arc<Recorder>),
+    /// A script, judged by the same policy.
+    Scripted(Arc<Scripted>),
     /// Nobody: requests are denied.
     Nothing,
 }
@@ -87,7 +91,9 @@ impl Http {
     pub(crate) fn account(&self) -> Arc<Account> {
         match self {
             Self::Gate(gate) => gate.account(),
-            Self::Recorder(_) | Self::Nothing => Arc::new(Account::new(Credential::none(), 1)),
+            Self::Recorder(_) | Self::Scripted(_) | Self::Nothing => {
+                Arc::new(Account::new(Credential::none(), 1))
+            }
         }
     }
 
@@ -100,6 +106,10 @@ impl Http {
         match self {
             Self::Gate(gate) => gate.send(request, asking).await,
             Self::Recorder(recorder) => recorder.send(request, asking.staged),
+            Self::Scripted(scripted) => {
+                let mut answers = scripted.send_all(vec![request], asking.staged);
+                answers.remove(0)
+            }
             Self::Nothing => Err(Failure::Denied(
                 "this function may not make requests".to_owned(),
             )),
@@ -112,6 +122,9 @@ impl Http {
         requests: Vec<Request>,
         asking: &Asking<'_>,
     ) -> Vec<Result<Response, Failure>> {
+        if let Self::Scripted(scripted) = self {
+            return scripted.send_all(requests, asking.staged);
+        }
         futures_util::stream::iter(requests)
             .map(|request| self.send(request, asking))
             .buffered(asking.at_once)
