@@ -31,6 +31,8 @@ mod faults;
 mod gate;
 #[path = "all/golden.rs"]
 mod golden;
+#[path = "all/guide.rs"]
+mod guide;
 #[path = "all/hostile.rs"]
 mod hostile;
 #[path = "all/isolation.rs"]

@@ -1,7 +1,12 @@
 //! `sluice plugin test`: our own plugins pass, and for every rule there is a plugin that is caught by it.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use sluice::conformance::{Author, Rule, examine};
+use sluice::plugin::{Engine, Limits, LoadLimits};
 
 use crate::process::{Sluice, component};
 
@@ -38,5 +43,86 @@ async fn our_own_exporters_keep_every_rule() -> Result<()> {
             ensure!(passed_over.len() <= skipped, "{file}: {passed_over:#?}");
         }
     }
+    Ok(())
+}
+
+/// What else a fault breaks beside its own rule, because it cannot be done without.
+const ALSO: [(Rule, &[Rule]); 4] = [
+    (Rule::ManifestRoutes, &[Rule::OpenAccepts]),
+    (
+        Rule::StageSame,
+        &[Rule::StageHeader, Rule::StageChunks, Rule::StageKind],
+    ),
+    (Rule::TokenBounded, &[Rule::Survives]),
+    (Rule::PollFresh, &[Rule::PollDecides]),
+];
+
+/// A component that imports the contract and nothing else has nothing by which it could answer otherwise:
+/// no clock, no chance, no settings.
+const UNBREAKABLE: Rule = Rule::ManifestSame;
+
+/// The guest that breaks a rule, and the options that ask it to.
+fn guest(rule: Rule) -> (PathBuf, String) {
+    let folder = component().with_file_name("bad");
+    let name = rule.name();
+    match name.starts_with("manifest-") {
+        true => (
+            folder.join(format!("{}.wasm", name.replace('-', "_"))),
+            "{}".to_owned(),
+        ),
+        false => (
+            folder.join("by_option.wasm"),
+            serde_json::json!({ "how": name }).to_string(),
+        ),
+    }
+}
+
+async fn broken_by(engine: &Engine, file: &Path, options: &str) -> Result<BTreeSet<Rule>> {
+    let author = Author::default().with_options(options)?;
+    let report = examine(engine, file, &author, 1).await?;
+    Ok(report.broken().map(|(rule, _)| rule).collect())
+}
+
+#[tokio::test]
+async fn for_every_rule_a_bad_plugin_is_caught_by_it() -> Result<()> {
+    let engine = Engine::new();
+    let (by_option, _) = guest(Rule::Survives);
+    let (limits, load) = (Limits::default(), LoadLimits::default());
+    // Kept, so that it is compiled once.
+    let _plugin = engine.load(&by_option, &limits, &load).await?;
+    let none = broken_by(&engine, &by_option, "{}").await?;
+    ensure!(none.is_empty(), "it is good unless it is asked: {none:?}");
+    let mut wrong = vec![];
+    for rule in Rule::ALL {
+        if rule == UNBREAKABLE {
+            continue;
+        }
+        let (file, options) = guest(rule);
+        let broken = broken_by(&engine, &file, &options).await?;
+        let also = ALSO.iter().find(|(of, _)| *of == rule);
+        let mut wanted: BTreeSet<_> = also.into_iter().flat_map(|(_, all)| all.iter()).collect();
+        wanted.insert(&rule);
+        if broken.iter().collect::<BTreeSet<_>>() != wanted {
+            wrong.push(format!("{rule:?}: {broken:?}"));
+        }
+    }
+    ensure!(wrong.is_empty(), "{wrong:#?}");
+    Ok(())
+}
+
+/// A guest that no rule asks for proves nothing.
+#[test]
+fn every_bad_guest_has_its_rule() -> Result<()> {
+    let mut asked = BTreeSet::new();
+    for rule in Rule::ALL.into_iter().filter(|rule| *rule != UNBREAKABLE) {
+        asked.insert(guest(rule).0.with_extension("rs"));
+    }
+    let asked: BTreeSet<_> = asked.iter().filter_map(|path| path.file_name()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guests/bad/guests");
+    let guests: BTreeSet<_> = std::fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<Result<_>>()?;
+    let guests: BTreeSet<_> = guests.iter().map(|name| name.as_os_str()).collect();
+    ensure!(asked == guests, "asked for {asked:?}\nthere are {guests:?}");
     Ok(())
 }

@@ -32,18 +32,20 @@ pub fn build() -> Result<PathBuf> {
     let guests = ["--workspace", "--lib", "--examples"];
     let built = cargo(&toolchain, &root().join("tests/guests/Cargo.toml"), &guests)?;
     install(&built, "sluice_probe.wasm", &components)?;
-    let hostile = components.join("hostile");
-    let mut count = 0;
-    for file in std::fs::read_dir(root().join("tests/guests/hostile/guests"))? {
-        let file = PathBuf::from(file?.file_name()).with_extension("wasm");
-        let name = file.to_str().context("a guest's name is no text")?;
-        install(&built.join("examples"), name, &hostile)?;
-        count += 1;
+    for folder in ["hostile", "bad"] {
+        let guests = components.join(folder);
+        let mut count = 0;
+        for file in std::fs::read_dir(root().join("tests/guests").join(folder).join("guests"))? {
+            let file = PathBuf::from(file?.file_name()).with_extension("wasm");
+            let name = file.to_str().context("a guest's name is no text")?;
+            install(&built.join("examples"), name, &guests)?;
+            count += 1;
+        }
+        say(format_args!(
+            "plugins: {count} {folder} ones in {}",
+            guests.display()
+        ));
     }
-    say(format_args!(
-        "plugins: {count} hostile ones in {}",
-        hostile.display()
-    ));
     Ok(components)
 }
 

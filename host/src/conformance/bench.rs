@@ -184,8 +184,14 @@ impl Bench {
     }
 
     async fn session(&self, settings: &Settings, grant: Grant) -> Result<Session, CallError> {
-        self.noticed(|noticed| noticed.calls += 1);
-        let opened = self.plugin.open(settings, grant, self.limits).await;
+        let call = self.noticed(|noticed| {
+            noticed.calls += 1;
+            noticed.calls
+        });
+        let mut settings = settings.clone();
+        // A name that no plugin knows, with another value in each call: it is to be ignored.
+        settings.extra = vec![("conformance-call".to_owned(), call.to_string())];
+        let opened = self.plugin.open(&settings, grant, self.limits).await;
         if let Err(error) = &opened {
             self.notice(error, settings.columns.len());
         }

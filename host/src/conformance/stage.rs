@@ -196,7 +196,10 @@ pub async fn keeps_text(bench: &Bench, subject: &Subject) -> Outcome {
             if one.rejected.is_some() {
                 continue;
             }
-            let found = texts(form, &one.bytes).map_err(Amiss::Broken)?;
+            // What breaks out of its row is the rule's before.
+            let Ok(found) = texts(form, &one.bytes) else {
+                continue;
+            };
             ensure(found.iter().any(|found| found.contains(text)), || {
                 format!("column {column} with {text:?}: it is not in the row")
             })?;

@@ -54,6 +54,9 @@ const CONTRACT: [(&str, &str); 9] = files! { "wit":
 /// The workspace's manifest, for what the guest library inherits and how plugins are built.
 const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
 
+/// The versions that everything was tested with.
+const LOCK: &str = include_str!("../../../../Cargo.lock");
+
 /// Where the component of the example lies, seen from its `demo/`.
 const COMPONENT: &str = "../../../../target/components/webhook.wasm";
 
@@ -101,7 +104,8 @@ pub fn of(name: &str) -> Result<Vec<(String, String)>, String> {
         };
         (format!("wit/{path}"), text)
     });
-    Ok(example.chain(contract).collect())
+    let lock = ("Cargo.lock".to_owned(), lock(name));
+    Ok(example.chain(contract).chain([lock]).collect())
 }
 
 fn check(name: &str) -> Result<(), String> {
@@ -159,6 +163,44 @@ fn on_its_own(text: &str) -> String {
     lines.join("\n") + "\n"
 }
 
+/// What our lock says of the example and of all that it is made of.
+fn lock(name: &str) -> String {
+    let all: toml::Table = LOCK.parse().unwrap_or_default();
+    let packages: Vec<&toml::Table> = all["package"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(toml::Value::as_table)
+        .collect();
+    // Named as `name`, or as `name version` where there are several.
+    let is = |package: &toml::Table, wanted: &str| {
+        let mut words = wanted.split(' ');
+        let is = |key: &str, word: Option<&str>| {
+            word.is_none_or(|word| package[key].as_str() == Some(word))
+        };
+        is("name", words.next()) && is("version", words.next())
+    };
+    let mut reached = vec![false; packages.len()];
+    let mut ahead = vec!["webhook"];
+    while let Some(wanted) = ahead.pop() {
+        for (index, package) in packages.iter().enumerate() {
+            if is(package, wanted) && !std::mem::replace(&mut reached[index], true) {
+                let needed = package.get("dependencies").and_then(toml::Value::as_array);
+                ahead.extend(needed.into_iter().flatten().filter_map(toml::Value::as_str));
+            }
+        }
+    }
+    let mut text = "version = 4\n".to_owned();
+    for (package, _) in packages.iter().zip(reached).filter(|(_, reached)| *reached) {
+        let mut package = (*package).clone();
+        if package["name"].as_str() == Some("webhook") {
+            package.insert("name".to_owned(), name.into());
+        }
+        text += &format!("\n[[package]]\n{package}");
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -192,7 +234,8 @@ mod tests {
             .into_iter()
             .map(|(path, _)| path)
             .collect();
-        let mut wanted = BTreeSet::from(["rust-toolchain.toml".to_owned()]);
+        let made = ["rust-toolchain.toml", "Cargo.lock"].map(str::to_owned);
+        let mut wanted = BTreeSet::from(made);
         below(&root().join("examples/plugins/webhook"), "", &mut wanted);
         below(&root().join("wit/guest"), "wit/guest/", &mut wanted);
         for entry in std::fs::read_dir(root().join("wit")).unwrap() {
@@ -220,6 +263,15 @@ mod tests {
         assert_eq!(manifest["profile"]["release"]["lto"].as_bool(), Some(true));
         let guest: toml::Table = text("wit/guest/Cargo.toml").parse().unwrap();
         assert_eq!(guest["package"]["edition"].as_str(), Some("2024"));
+        let lock: toml::Table = text("Cargo.lock").parse().unwrap();
+        let locked: Vec<_> = lock["package"].as_array().unwrap().iter().collect();
+        let locked = |name: &str| {
+            locked
+                .iter()
+                .any(|package| package["name"].as_str() == Some(name))
+        };
+        assert!(locked("acme-crm") && locked("sluice-guest") && locked("serde_json"));
+        assert!(!locked("webhook") && !locked("wasmtime"));
         assert!(text("demo/acme.toml").contains("release/acme_crm.wasm"));
         assert!(text("README.md").starts_with("# acme-crm\n"));
     }
