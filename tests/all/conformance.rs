@@ -46,6 +46,101 @@ async fn our_own_exporters_keep_every_rule() -> Result<()> {
     Ok(())
 }
 
+/// What is broken is told in a way that one can act on.
+#[tokio::test]
+async fn what_is_broken_is_told_with_what_was_seen_and_how_to_mend_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let sluice = Sluice::new(folder.path(), "");
+    let (file, options) = guest(Rule::DeliverThrottled);
+    let path = file.to_str().context("a path in UTF-8")?;
+    let test = ["plugin", "test", path, "--options", &options];
+    let ended = sluice.call(&test).await?;
+    ensure!(ended.code == Some(1), "{ended:?}");
+    for says in [
+        "FAILED   deliver-throttled\n",
+        "\ndeliver-throttled\n  expected  429 is throttled with the Retry-After",
+        "\n  seen      with `Retry-After: 7` retry-after-ms is None\n",
+        "\n  mend      read `retry-after`",
+        "\n39 of 40 rules hold, 1 broken, 0 skipped\n",
+    ] {
+        ensure!(ended.stdout.contains(says), "not said: {says}\n{ended:?}");
+    }
+    for (args, code, says) in [
+        (
+            &["--options", "[]"][..],
+            2,
+            "--options: expected a JSON object",
+        ),
+        (&["--config", "mine.toml"], 2, "unknown field `option`"),
+        (&["--config", "none.toml"], 1, "cannot read none.toml"),
+    ] {
+        std::fs::write(folder.path().join("mine.toml"), "[option]\n")?;
+        let ended = sluice
+            .call(&[&["plugin", "test", path], args].concat())
+            .await?;
+        ensure!(ended.code == Some(code), "{ended:?}");
+        ensure!(ended.stderr.contains(says), "{ended:?}");
+    }
+    let ended = sluice.call(&["plugin", "test", "mine.toml"]).await?;
+    ensure!(ended.code == Some(4), "{ended:?}");
+    Ok(())
+}
+
+/// What the author says is what is used.
+#[tokio::test]
+async fn the_author_says_what_is_mapped_and_what_the_destination_answers() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("conformance.toml");
+    let path = config.to_str().context("a path in UTF-8")?;
+    let text =
+        "[options]\nmembers_path = \"/people\"\n[fields]\nid = \"{n}\"\nage = 36\nname = \"Ada\"\n";
+    std::fs::write(&config, text)?;
+    let (code, report) = tested("webhook.wasm", &["--config", path]).await?;
+    ensure!(code == Some(0), "{report:#}");
+    ensure!(
+        report["mapping"] == serde_json::json!(["id", "age", "name"]),
+        "{report:#}"
+    );
+    ensure!(
+        report["options"] == r#"{"members_path":"/people"}"#,
+        "{report:#}"
+    );
+    // A destination that speaks otherwise: no job can be read out of what it says.
+    std::fs::write(&config, "[answers.submitted]\nbody = '{\"job\": 17}'\n")?;
+    let (code, report) = tested("webhook.wasm", &["--config", path]).await?;
+    let broken = rules(&report, "failed");
+    ensure!(code == Some(1) && broken.len() == 1, "{broken:#?}");
+    ensure!(
+        broken[0].starts_with("\"submit-sends-file\""),
+        "{broken:#?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_plugin_is_never_written_over_anything() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let sluice = Sluice::new(folder.path(), "");
+    let mine = folder.path().join("mine/acme-crm");
+    std::fs::create_dir_all(&mine)?;
+    for (args, code) in [
+        (&["acme-crm", "--dir", "mine"][..], Some(2)),
+        (&["Acme CRM"], Some(2)),
+        (&["acme-crm", "--dir", "none"], Some(1)),
+        (&["acme-crm"], Some(0)),
+        (&["acme-crm"], Some(2)),
+    ] {
+        let ended = sluice.call(&[&["plugin", "new"], args].concat()).await?;
+        ensure!(ended.code == code, "{args:?}: {ended:?}");
+    }
+    ensure!(
+        std::fs::read_dir(&mine)?.next().is_none(),
+        "something was written"
+    );
+    ensure!(folder.path().join("acme-crm/src/lib.rs").exists());
+    Ok(())
+}
+
 /// What else a fault breaks beside its own rule, because it cannot be done without.
 const ALSO: [(Rule, &[Rule]); 4] = [
     (Rule::ManifestRoutes, &[Rule::OpenAccepts]),

@@ -1,6 +1,8 @@
 //! What a row's bytes are, as far as that can be told: a line of JSON, or of CSV. Pure.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 
 /// The form of a staged file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +15,7 @@ pub enum Form {
 
 /// Tells the form by a header and a plain row.
 pub fn form(header: &[u8], row: &[u8]) -> Option<Form> {
-    let values = cells_of_json(row);
-    if header.is_empty() && values.is_some() {
+    if header.is_empty() && row.starts_with(b"{") && cells_of_json(row).is_some() {
         return Some(Form::Json);
     }
     let columns = fields(header)?;
@@ -48,14 +49,18 @@ fn cells_of_json(row: &[u8]) -> Option<Vec<String>> {
     if line.contains(&b'\n') {
         return None;
     }
-    let value: Value = serde_json::from_slice(line).ok()?;
+    // Piece by piece: a number may be larger than any that we could read, and nesting deeper.
+    let mut ahead: Vec<&RawValue> = vec![serde_json::from_slice(line).ok()?];
     let mut texts = vec![];
-    let mut ahead = vec![value];
     while let Some(value) = ahead.pop() {
-        match value {
-            Value::String(text) => texts.push(text),
-            Value::Array(items) => ahead.extend(items),
-            Value::Object(object) => ahead.extend(object.into_iter().map(|(_, value)| value)),
+        let text = value.get();
+        match text.as_bytes().first() {
+            Some(b'"') => texts.push(serde_json::from_str(text).ok()?),
+            Some(b'[') => ahead.extend(serde_json::from_str::<Vec<&RawValue>>(text).ok()?),
+            Some(b'{') => {
+                let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+                ahead.extend(members.into_values());
+            }
             _ => {}
         }
     }
@@ -99,7 +104,10 @@ mod tests {
         for row in [&b"a,b,c\n"[..], b"a,b\nc,d\n", b"a\n", b"\"a,b\n"] {
             assert!(texts(csv, row).is_err(), "{row:?}");
         }
-        assert_eq!(texts(Form::Json, b"{\"a\":[\"x\"]}\n").unwrap(), ["x"]);
+        assert_eq!(
+            texts(Form::Json, b"{\"a\":[\"x\"],\"b\":1e400}\n").unwrap(),
+            ["x"]
+        );
         for row in [
             &b"{\"a\":\"x\n\"}\n"[..],
             b"{}\n{}\n",
