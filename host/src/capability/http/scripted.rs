@@ -64,3 +64,60 @@ impl Scripted {
         answers
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Endpoint;
+    use super::*;
+    use crate::plugin::types::{Body, Limits, Manifest, Route};
+
+    fn policy() -> Policy {
+        let manifest = Manifest {
+            name: String::new(),
+            version: String::new(),
+            description: String::new(),
+            auth_methods: vec![],
+            endpoint: String::new(),
+            routes: vec![Route {
+                method: "POST".to_owned(),
+                path: "/users".to_owned(),
+                purpose: String::new(),
+            }],
+            fields: vec![],
+            custom_fields: None,
+            options_schema: "{}".to_owned(),
+            limits: Limits {
+                file_bytes: 0,
+                file_rows: 0,
+                stage_rows: 0,
+                deliver_rows: 0,
+            },
+            extra: vec![],
+        };
+        let endpoint = Endpoint::parse("https://api.test", false).unwrap();
+        Policy::new(endpoint, &manifest, &serde_json::Map::new()).unwrap()
+    }
+
+    #[test]
+    fn it_answers_what_the_policy_lets_through_and_keeps_what_was_asked_together() {
+        let answer = |_: &Request, number: usize| Err(Failure::Other(format!("{number} before")));
+        let scripted = Scripted::new(policy(), Box::new(answer));
+        let request = |path: &str| Request {
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            query: vec![],
+            headers: vec![],
+            body: Body::None,
+            extra: vec![],
+        };
+        scripted.send_all(vec![request("/users"), request("/admin")], None);
+        scripted.send_all(vec![request("/users")], None);
+        let asked = scripted.take();
+        let together: Vec<_> = asked.iter().map(|asked| asked.together).collect();
+        assert_eq!(together, [0, 0, 1]);
+        assert_eq!(asked[0].answer, Err(Failure::Other("0 before".to_owned())));
+        assert!(matches!(asked[1].answer, Err(Failure::Denied(_))));
+        assert_eq!(asked[2].answer, Err(Failure::Other("2 before".to_owned())));
+        assert!(scripted.take().is_empty());
+    }
+}
