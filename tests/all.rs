@@ -17,6 +17,8 @@ mod world;
 mod admin;
 #[path = "all/chaos.rs"]
 mod chaos;
+#[path = "all/conformance.rs"]
+mod conformance;
 #[path = "all/contract.rs"]
 mod contract;
 #[path = "all/database.rs"]
@@ -29,6 +31,8 @@ mod faults;
 mod gate;
 #[path = "all/golden.rs"]
 mod golden;
+#[path = "all/guide.rs"]
+mod guide;
 #[path = "all/hostile.rs"]
 mod hostile;
 #[path = "all/isolation.rs"]

@@ -9,6 +9,7 @@ pub mod admin;
 mod blocking;
 pub mod capability;
 pub mod config;
+pub mod conformance;
 pub mod deploy;
 pub mod export;
 #[cfg(any(test, feature = "fuzzing"))]

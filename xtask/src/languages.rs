@@ -10,7 +10,7 @@ use crate::setup::output;
 use crate::{root, say, target};
 
 /// What every language is built against.
-const WIT: &str = "wit";
+const WIT: &str = "wit/0.1";
 const WORLD: &str = "destination";
 
 /// Pinned: what a component imports and how it starts is the toolchain's doing.

@@ -33,7 +33,11 @@ enum Command {
         all_languages: bool,
     },
     /// Build the plugins into target/components/.
-    Plugin,
+    Plugin {
+        /// Build only the plugin of this Cargo.toml, which may be anywhere.
+        #[arg(long, value_name = "FILE")]
+        manifest_path: Option<PathBuf>,
+    },
     /// Build everything, then run a 200,000-member audience into a simulated account.
     Demo {
         /// How many members.
@@ -92,7 +96,12 @@ fn main() -> Result<()> {
             }
             Ok(())
         }
-        Command::Plugin => plugin::build().map(drop),
+        Command::Plugin {
+            manifest_path: Some(manifest),
+        } => plugin::build_one(&manifest).map(drop),
+        Command::Plugin {
+            manifest_path: None,
+        } => plugin::build().map(drop),
         Command::Demo { members, changes } => run::demo(members, changes),
         Command::Test { rest } => run::test(&rest),
         Command::Soak { minutes, seed } => run::soak(minutes, seed),

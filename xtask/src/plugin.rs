@@ -8,45 +8,88 @@ use anyhow::{Context, Result, ensure};
 use crate::setup::{Compiler, DEBIAN_RUSTC, TARGET, Toolchain, toolchain};
 use crate::{languages, root, say, target};
 
+/// What we ship and what people copy: package and component.
+const PLUGINS: [(&str, &str); 2] = [
+    ("retention-science", "retention_science.wasm"),
+    ("webhook", "webhook.wasm"),
+];
+
 /// Builds every plugin into `target/components/`; answers that folder.
 pub fn build() -> Result<PathBuf> {
     let toolchain = toolchain()?;
     let components = target().join("components");
-    say("plugins: building the exporter");
-    let exporter = ["--package", "retention-science"];
-    let built = cargo(&toolchain, "Cargo.toml", &exporter, "plugins")?;
-    let exporter = install(&built, "retention_science.wasm", &components)?;
-    let bytes = std::fs::metadata(&exporter)?.len();
-    say(format_args!(
-        "plugins: {} ({bytes} bytes)",
-        exporter.display()
-    ));
+    say("plugins: building those that are good");
+    let selection: Vec<&str> = PLUGINS
+        .iter()
+        .flat_map(|(package, _)| ["--package", package])
+        .collect();
+    let built = cargo(
+        &toolchain,
+        &root().join("Cargo.toml"),
+        &selection,
+        "plugins",
+    )?;
+    for (_, file) in PLUGINS {
+        let component = install(&built, file, &components)?;
+        tell(&component)?;
+    }
     say("plugins: building the exporter for hosts that serve the contract's track 0.1 only");
     let old = ["--package", "retention-science", "--features", "track-0-1"];
     // A folder of its own: both builds leave a file of the same name.
-    let built = cargo(&toolchain, "Cargo.toml", &old, "plugins-0.1")?;
+    let built = cargo(&toolchain, &root().join("Cargo.toml"), &old, "plugins-0.1")?;
     install(&built, "retention_science.wasm", &components.join("0.1"))?;
     say("plugins: building those that misbehave, for the tests");
     let guests = ["--workspace", "--lib", "--examples"];
-    let built = cargo(&toolchain, "tests/guests/Cargo.toml", &guests, "plugins")?;
+    let manifest = root().join("tests/guests/Cargo.toml");
+    let built = cargo(&toolchain, &manifest, &guests, "plugins")?;
     install(&built, "sluice_probe.wasm", &components)?;
     for frozen in ["sluice_frozen_0_1_0.wasm", "sluice_frozen_0_2_0.wasm"] {
         install(&built, frozen, &components.join("frozen"))?;
     }
-    let hostile = components.join("hostile");
-    let mut count = 0;
-    for file in std::fs::read_dir(root().join("tests/guests/hostile/guests"))? {
-        let file = PathBuf::from(file?.file_name()).with_extension("wasm");
-        let name = file.to_str().context("a guest's name is no text")?;
-        install(&built.join("examples"), name, &hostile)?;
-        count += 1;
+    for folder in ["hostile", "bad"] {
+        let guests = components.join(folder);
+        let mut count = 0;
+        for file in std::fs::read_dir(root().join("tests/guests").join(folder).join("guests"))? {
+            let file = PathBuf::from(file?.file_name()).with_extension("wasm");
+            let name = file.to_str().context("a guest's name is no text")?;
+            install(&built.join("examples"), name, &guests)?;
+            count += 1;
+        }
+        say(format_args!(
+            "plugins: {count} {folder} ones in {}",
+            guests.display()
+        ));
     }
-    say(format_args!(
-        "plugins: {count} hostile ones in {}",
-        hostile.display()
-    ));
     languages::build(&components)?;
     Ok(components)
+}
+
+/// Builds the plugin of one manifest, ours or another's; answers the component, which lies beside
+/// those that we ship.
+pub fn build_one(manifest: &Path) -> Result<PathBuf> {
+    let text = std::fs::read_to_string(manifest)
+        .with_context(|| format!("cannot read {}", manifest.display()))?;
+    // The first name of a manifest is the package's.
+    let name = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = \""))
+        .find_map(|rest| rest.strip_suffix('"'))
+        .with_context(|| format!("{} has no line `name = \"…\"`", manifest.display()))?;
+    let manifest = std::path::absolute(manifest)?;
+    let built = cargo(&toolchain()?, &manifest, &["--package", name], "plugins")?;
+    let file = format!("{}.wasm", name.replace('-', "_"));
+    let component = install(&built, &file, &target().join("components"))?;
+    tell(&component)?;
+    Ok(component)
+}
+
+fn tell(component: &Path) -> Result<()> {
+    let bytes = std::fs::metadata(component)?.len();
+    say(format_args!(
+        "plugins: {} ({bytes} bytes)",
+        component.display()
+    ));
+    Ok(())
 }
 
 /// Copies a component into a folder; answers where it is.
@@ -62,7 +105,12 @@ fn install(from: &Path, file: &str, folder: &Path) -> Result<PathBuf> {
 }
 
 /// Compiles what is selected of a workspace into a folder; answers where the results are.
-fn cargo(toolchain: &Toolchain, manifest: &str, selection: &[&str], into: &str) -> Result<PathBuf> {
+fn cargo(
+    toolchain: &Toolchain,
+    manifest: &Path,
+    selection: &[&str],
+    into: &str,
+) -> Result<PathBuf> {
     // A folder of its own: another compiler's artefacts never meet the host's. Both workspaces share
     // it, and so the crates that generate code.
     let directory = target().join(into);
@@ -72,13 +120,16 @@ fn cargo(toolchain: &Toolchain, manifest: &str, selection: &[&str], into: &str) 
         .args([
             "build",
             "--quiet",
+            // Of a stranger's workspace it is what `--release` is.
+            "--config",
+            "profile.plugin.inherits=\"release\"",
             "--profile",
             "plugin",
             "--target",
             TARGET,
             "--manifest-path",
-            manifest,
         ])
+        .arg(manifest)
         .args(selection)
         .arg("--target-dir")
         .arg(&directory)
@@ -99,7 +150,8 @@ fn cargo(toolchain: &Toolchain, manifest: &str, selection: &[&str], into: &str) 
     let status = cargo.status().context("cannot run cargo")?;
     ensure!(
         status.success(),
-        "the plugins of {manifest} do not compile for {TARGET}; the messages are above"
+        "the plugins of {} do not compile for {TARGET}; the messages are above",
+        manifest.display()
     );
     Ok(directory.join(TARGET).join("plugin"))
 }

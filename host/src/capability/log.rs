@@ -2,7 +2,7 @@
 //! can read.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
@@ -25,25 +25,27 @@ struct Inner {
     bytes: DefaultDirectRateLimiter,
     /// How often it is told that lines are dropped.
     warnings: DefaultDirectRateLimiter,
+    /// Where lines are kept instead of being shown.
+    kept: Option<Mutex<Vec<String>>>,
 }
 
 impl LogSink {
     /// A sink whose lines name `origin`: the export, or what is being called.
     pub fn new(origin: &str, limits: &Limits) -> Self {
-        let quota = |per_second: u32| {
-            let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
-            RateLimiter::direct(Quota::per_second(per_second))
-        };
-        // The longest line must fit, or none that long could ever be written.
-        let bytes_per_second = limits.log_bytes_per_second.max(LINE_BYTES as u32);
-        Self(Arc::new(Inner {
-            origin: origin.to_owned(),
-            lines_per_second: limits.log_lines_per_second,
-            bytes_per_second,
-            lines: quota(limits.log_lines_per_second),
-            bytes: quota(bytes_per_second),
-            warnings: RateLimiter::direct(Quota::per_minute(NonZeroU32::MIN)),
-        }))
+        Self(Arc::new(Inner::new(origin, limits, None)))
+    }
+
+    /// A sink that shows nothing, for whoever wants to look at the lines.
+    pub(crate) fn keeping(limits: &Limits) -> Self {
+        let kept = Some(Mutex::default());
+        Self(Arc::new(Inner::new("", limits, kept)))
+    }
+
+    /// The lines that were kept.
+    pub(crate) fn kept(&self) -> Vec<String> {
+        let kept = self.0.kept.iter();
+        kept.flat_map(|lines| lines.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .collect()
     }
 
     /// Writes one line, if the allowance is not used up; else answers with the limit that it is over.
@@ -66,6 +68,11 @@ impl LogSink {
             }
             return Err(limit);
         }
+        if let Some(kept) = &self.0.kept {
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.push(message);
+            return Ok(());
+        }
         let export = &self.0.origin;
         match level {
             Level::Debug => tracing::debug!(target: "plugin", %export, "{message}"),
@@ -78,6 +85,24 @@ impl LogSink {
 }
 
 impl Inner {
+    fn new(origin: &str, limits: &Limits, kept: Option<Mutex<Vec<String>>>) -> Self {
+        let quota = |per_second: u32| {
+            let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
+            RateLimiter::direct(Quota::per_second(per_second))
+        };
+        // The longest line must fit, or none that long could ever be written.
+        let bytes_per_second = limits.log_bytes_per_second.max(LINE_BYTES as u32);
+        Self {
+            origin: origin.to_owned(),
+            lines_per_second: limits.log_lines_per_second,
+            bytes_per_second,
+            lines: quota(limits.log_lines_per_second),
+            bytes: quota(bytes_per_second),
+            warnings: RateLimiter::direct(Quota::per_minute(NonZeroU32::MIN)),
+            kept,
+        }
+    }
+
     fn allows(&self, bytes: usize) -> Result<(), &'static str> {
         let bytes = NonZeroU32::new(bytes as u32).unwrap_or(NonZeroU32::MIN);
         self.lines.check().map_err(|_| "log_lines_per_second")?;

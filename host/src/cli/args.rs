@@ -381,6 +381,15 @@ pub enum PluginCommand {
     Pin(PinArgs),
     /// Show what an export's plugin remembers: names and sizes, never the texts.
     State(StateArgs),
+    /// Write a new plugin in Rust, which can be built, tested and changed.
+    New(NewArgs),
+    /// Look whether a component keeps the contract, in the real sandbox and against a scripted
+    /// destination. Nothing is sent anywhere.
+    ///
+    /// Each rule that is broken is told with what was expected, what was seen, and how to mend it.
+    /// The exit code is 0 if none is, and 1 if one is.
+    #[command(after_help = EXIT_CODES)]
+    Test(TestArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -488,6 +497,36 @@ pub struct PinArgs {
     pub channel: String,
     #[command(flatten)]
     pub place: Where,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct TestArgs {
+    /// The component's file.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub trust: Trust,
+    /// The plugin's options as a JSON object, in the place of its defaults.
+    #[arg(long, value_name = "JSON")]
+    pub options: Option<String>,
+    /// A TOML file with options, fields to map and answers of the destination, for what cannot be
+    /// guessed: docs/write-a-destination.md shows one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+    /// Other random rows than the usual ones.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct NewArgs {
+    /// Its name: lower-case letters, digits and `-`. The folder is called so, too, and must be new.
+    pub name: String,
+    /// Where to make the folder.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

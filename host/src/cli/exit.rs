@@ -7,7 +7,8 @@ use std::process::ExitCode;
 pub enum Exit {
     Fine = 0,
     Unforeseen = 1,
-    /// 2 is clap's, for the command line.
+    /// Clap's, too: what was typed cannot be done.
+    Usage = 2,
     Configuration = 3,
     Plugin = 4,
     Refused = 5,

@@ -4,6 +4,7 @@ mod add;
 mod admin;
 pub mod args;
 mod check;
+mod conform;
 mod control;
 pub mod dumps;
 mod engine;
@@ -14,6 +15,7 @@ mod inspect;
 mod list;
 mod logs;
 mod mask;
+mod new;
 mod pin;
 mod plugin_state;
 mod preview;
@@ -63,6 +65,8 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
             PluginCommand::Add(args) => add::add(args).await,
             PluginCommand::List(args) => list::list(&args),
             PluginCommand::Remove(args) => remove::remove(&args),
+            PluginCommand::New(args) => new::new(&args),
+            PluginCommand::Test(args) => conform::test(args).await,
             PluginCommand::Pin(args) => pin::pin(&args),
             PluginCommand::Swap(args) => swap::swap(args).await,
             PluginCommand::Promote(args) => swap::decide(args, Wanted::Promote).await,

@@ -5,7 +5,7 @@
 //! may go; `credential` renders and `scrub` takes it out of what comes back: all of these are pure.
 //! `gate` sends, through an `egress` whose `resolver` judges every address;
 //! `account` is what the exports of one authorization share, `quota` how fairly. A `Recorder` takes the gate's place
-//! where nothing may be sent.
+//! where nothing may be sent, a `Scripted` destination where a plugin is tried out.
 
 mod account;
 mod address;
@@ -22,6 +22,7 @@ mod quota;
 mod recorder;
 mod resolver;
 mod route;
+mod scripted;
 mod scrub;
 mod target;
 
@@ -41,6 +42,7 @@ pub use policy::{Denial, Explanation, ManifestRoute, Policy, declared_headers};
 pub use recorder::Recorder;
 pub use resolver::Lookup;
 pub use route::{Mismatch, RouteError, RouteGrant, RouteGrantError};
+pub use scripted::{Asked, Script, Scripted};
 
 use crate::plugin::types::{Failure, Request, Response};
 use crate::usage::Usage;
@@ -80,6 +82,8 @@ pub enum Http {
     Gate(Arc<Gate>),
     /// Nobody: requests are written down, and nothing is sent.
     Recorder(Arc<Recorder>),
+    /// A script, judged by the same policy.
+    Scripted(Arc<Scripted>),
     /// Nobody: requests are denied.
     Nothing,
 }
@@ -89,7 +93,7 @@ impl Http {
     pub(crate) fn routes(&self) -> Vec<String> {
         match self {
             Self::Gate(gate) => gate.policy().granted(),
-            Self::Recorder(_) | Self::Nothing => vec![],
+            Self::Recorder(_) | Self::Scripted(_) | Self::Nothing => vec![],
         }
     }
 
@@ -97,7 +101,9 @@ impl Http {
     pub(crate) fn account(&self) -> Arc<Account> {
         match self {
             Self::Gate(gate) => gate.account(),
-            Self::Recorder(_) | Self::Nothing => Arc::new(Account::new(Credential::none(), 1)),
+            Self::Recorder(_) | Self::Scripted(_) | Self::Nothing => {
+                Arc::new(Account::new(Credential::none(), 1))
+            }
         }
     }
 
@@ -110,6 +116,10 @@ impl Http {
         match self {
             Self::Gate(gate) => gate.send(request, asking).await,
             Self::Recorder(recorder) => recorder.send(request, asking.staged),
+            Self::Scripted(scripted) => {
+                let mut answers = scripted.send_all(vec![request], asking.staged);
+                answers.remove(0)
+            }
             Self::Nothing => Err(Failure::Denied(
                 "this function may not make requests".to_owned(),
             )),
@@ -126,6 +136,7 @@ impl Http {
         let below = match self {
             Self::Gate(gate) => gate.endpoint().below(uri),
             Self::Recorder(recorder) => recorder.endpoint().below(uri),
+            Self::Scripted(scripted) => scripted.endpoint().below(uri),
             Self::Nothing => Ok(Default::default()),
         };
         match (below, self) {
@@ -151,6 +162,9 @@ impl Http {
         requests: Vec<Request>,
         asking: &Asking<'_>,
     ) -> Vec<Result<Response, Failure>> {
+        if let Self::Scripted(scripted) = self {
+            return scripted.send_all(requests, asking.staged);
+        }
         futures_util::stream::iter(requests)
             .map(|request| self.send(request, asking))
             .buffered(asking.at_once)

@@ -1,0 +1,3 @@
+//! A version that cannot be compared.
+
+sluice_bad::bad!(|manifest| manifest.version = "new".to_owned());
