@@ -73,6 +73,10 @@ impl Gate {
         self.account.clone()
     }
 
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     pub(super) async fn send(
         &self,
         request: Request,
@@ -87,14 +91,7 @@ impl Gate {
         self.egress
             .judge_literal(&url)
             .map_err(|refused| Failure::Unreachable(denied(Denied::Address, &refused)))?;
-        let pairs = request.headers.iter().chain(&request.query);
-        let pairs = pairs.map(|(name, value)| name.len() + value.len());
-        if request.path.len() + pairs.sum::<usize>() > asking.header_bytes {
-            asking.usage.limit("header_bytes");
-            let limit = asking.header_bytes;
-            let reason = format!(
-                "its path, query and headers are larger than limit `header_bytes` = {limit}"
-            );
+        if let Some(reason) = asking.too_large(&request) {
             return Err(Failure::Denied(denied(Denied::Header, &reason)));
         }
         let _permit = self.account.quota.acquire(self.ticket).await;
