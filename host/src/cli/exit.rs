@@ -14,6 +14,7 @@ pub enum Exit {
     Parked = 6,
     Quarantined = 7,
     Denied = 8,
+    Differs = 9,
 }
 
 /// The table of `--help`.
@@ -27,7 +28,8 @@ Exit codes:
   5  the destination refused the credential, or could not be checked
   6  an export is parked and waits for a person; everything is kept
   7  done, but rows are in quarantine
-  8  the gate would deny the request that was asked about (`explain`)";
+  8  the gate would deny the request that was asked about (`explain`)
+  9  a plugin asks for or decides something else than before (`replay`, `plugin shadow`)";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

@@ -2,8 +2,10 @@
 
 mod admin;
 pub mod args;
+mod capture;
 mod check;
 mod control;
+mod difference;
 pub mod dumps;
 mod engine;
 mod exit;
@@ -15,12 +17,15 @@ mod preview;
 mod progress;
 mod quarantine;
 mod receipt;
+mod replay;
 mod run;
 mod select;
+mod shadow;
 mod source;
 mod status;
 mod stores;
 mod usage;
+mod wanted;
 
 pub use exit::Exit;
 
@@ -43,6 +48,8 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
         Command::Status(args) => status::status(&args),
         Command::Receipt(args) => receipt::receipt(&args),
         Command::Quarantine { command } => quarantine::quarantine(&command),
+        Command::Capture(args) => capture::capture(args).await,
+        Command::Replay(args) => replay::replay(args).await,
         Command::Pause(args) => control::control(&args, sluice::store::Command::Pause),
         Command::Resume(args) => control::control(&args, sluice::store::Command::Resume),
         Command::Source {
@@ -51,6 +58,9 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
         Command::Plugin {
             command: PluginCommand::Inspect(args),
         } => inspect::inspect(args).await,
+        Command::Plugin {
+            command: PluginCommand::Shadow(args),
+        } => shadow::shadow(args).await,
         // `main` has done it, before there were threads.
         Command::CompileComponent { .. } => Ok(Exit::Fine),
         Command::Completions { shell } => {

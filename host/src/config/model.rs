@@ -175,6 +175,9 @@ pub struct Tuning {
     /// How large the log of waiting changes may get before the source has to wait: room for
     /// millions of changes, and no more of the disk than an operator expects one export to take.
     pub log_max_mib: u64,
+    /// How many of the calls that failed last are kept as captures. None, since taping every call costs
+    /// memory and time.
+    pub capture_failures: u32,
 }
 
 impl Default for Tuning {
@@ -185,6 +188,7 @@ impl Default for Tuning {
             staged_file_max_bytes: None,
             staged_file_max_rows: None,
             log_max_mib: 1024,
+            capture_failures: 0,
         }
     }
 }

@@ -21,6 +21,7 @@ use super::run::drive;
 use super::spec::ExportSpec;
 use crate::capability::Http;
 use crate::capability::http::Account;
+use crate::capture::Capturing;
 use crate::plugin::Plugin;
 use crate::plugin::flat::Kind;
 use crate::source::Unreadable;
@@ -139,7 +140,10 @@ impl Export {
     ) -> Result<Self, StoreError> {
         let store = Store::open(directory)?;
         let account = http.account();
-        let exporter = Arc::new(Sandboxed::new(&spec, plugin, http));
+        let failures = spec.tuning.capture_failures;
+        let capturing = Capturing::new(&spec.name(), directory, failures);
+        capturing.begin(&store, Clock::System.now_ms())?;
+        let exporter = Arc::new(Sandboxed::new(&spec, plugin, http, capturing));
         Ok(Self::work(spec, exporter, account, store, Clock::System))
     }
 
@@ -377,6 +381,9 @@ impl Export {
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             }
         }
+        if let Some(capturing) = self.context.exporter.capturing() {
+            capturing.settle().await;
+        }
         // Nothing is counted any more.
         self.context.usage.fall_due(self.context.now_ms());
         match self.context.store.run(Store::keep_usage).await {
@@ -407,11 +414,18 @@ async fn look_outside(context: Arc<Context>) {
             Ok((version, !store.commands()?.is_empty()))
         });
         // A store that fails is noticed by whoever works with it.
+        let mut changed = false;
         if let Ok((found, waiting)) = looked.await
             && version.replace(found) != Some(found)
         {
+            changed = true;
             context.commands.send_replace(waiting);
             context.bump();
+        }
+        if let Some(capturing) = context.exporter.capturing() {
+            capturing
+                .look(&context.store, changed, context.now_ms())
+                .await;
         }
         tokio::select! {
             biased;

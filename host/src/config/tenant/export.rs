@@ -220,6 +220,9 @@ fn tuning(table: Section<'_>) -> Tuning {
         log_max_mib: table
             .number("log_max_mib", 1..=1 << 20)
             .unwrap_or(default.log_max_mib),
+        capture_failures: table
+            .number("capture_failures", 0..=100)
+            .map_or(default.capture_failures, |n| n as u32),
     };
     table.finish();
     tuning
