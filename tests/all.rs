@@ -15,6 +15,8 @@ mod world;
 // The tests.
 #[path = "all/admin.rs"]
 mod admin;
+#[path = "all/capture.rs"]
+mod capture;
 #[path = "all/chaos.rs"]
 mod chaos;
 #[path = "all/conformance.rs"]

@@ -3,6 +3,7 @@
 //! about.
 
 pub use crate::capability::http::fuzz::{egress, multipart};
+pub use crate::capture::fuzz::capture;
 pub use crate::config::fuzz::config;
 pub use crate::plugin::fuzz::answers;
 pub use crate::source::fuzz::ndjson;
@@ -16,8 +17,9 @@ mod tests {
     /// Every finding became a seed; so none comes back.
     #[test]
     fn every_seed_keeps_every_promise() {
-        let targets: [(&str, Target); 5] = [
+        let targets: [(&str, Target); 6] = [
             ("answers", answers),
+            ("capture", capture),
             ("config", config),
             ("egress", egress),
             ("multipart", multipart),

@@ -8,6 +8,7 @@
 pub mod admin;
 mod blocking;
 pub mod capability;
+pub mod capture;
 pub mod config;
 pub mod conformance;
 pub mod deploy;

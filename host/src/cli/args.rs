@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use sluice::admin::Place;
+use sluice::capture::CallKind;
 use sluice::plugin::Tracks;
 use sluice::registry::SigningKey;
 use sluice::store::QuarantineFilter;
@@ -51,6 +52,18 @@ pub enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
+    /// Write the next calls of a running export's plugin to one file: what they were given, asked for and
+    /// answered.
+    ///
+    /// Members' values are masked: every word and number is another of the same shape, and the calls
+    /// were made with these. The file can be replayed anywhere with `sluice replay`.
+    #[command(after_help = EXIT_CODES)]
+    Capture(CaptureArgs),
+    /// Make captured calls again, under any version of the plugin, and show what differs.
+    ///
+    /// Nothing is sent: answers come from the capture, and no configuration is needed.
+    #[command(after_help = EXIT_CODES)]
+    Replay(ReplayArgs),
     /// Let an export rest: changes are accepted, nothing is delivered.
     Pause(ControlArgs),
     /// Let an export go on that is paused or parked, without a restart.
@@ -60,7 +73,7 @@ pub enum Command {
         #[command(subcommand)]
         command: SourceCommand,
     },
-    /// Look at plugins, and keep their versions.
+    /// Look at plugins, try them, and keep and swap their versions.
     Plugin {
         #[command(subcommand)]
         command: PluginCommand,
@@ -390,6 +403,13 @@ pub enum PluginCommand {
     /// The exit code is 0 if none is, and 1 if one is.
     #[command(after_help = EXIT_CODES)]
     Test(TestArgs),
+    /// Run another version of a plugin beside the one that works, on copies of its next batches, and show
+    /// what it would send differently.
+    ///
+    /// Nothing is sent: answers are those that the version at work was given. It runs in this process,
+    /// and the one at work does not wait for it.
+    #[command(after_help = EXIT_CODES)]
+    Shadow(ShadowArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -477,6 +497,71 @@ pub struct VersionsArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct CaptureArgs {
+    /// The export, as `tenant/export`, or `export` if there is only one of that name.
+    pub export: String,
+    #[command(flatten)]
+    pub place: Where,
+    /// How many calls.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub batches: u32,
+    /// Calls of which functions: deliver, submit, poll, stage.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "deliver,submit,poll,stage", value_parser = call_kind)]
+    pub calls: Vec<CallKind>,
+    /// Write values as they are. They are personal data: mind where you keep the file.
+    #[arg(long)]
+    pub reveal: bool,
+    /// The file [default: the export's name and `.capture.ndjson`, in this folder].
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How long to wait for the calls. What there is by then is written.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub timeout_seconds: u32,
+    /// List the captures of failed calls that the export keeps (`capture_failures`), and capture nothing.
+    #[arg(long, conflicts_with_all = ["batches", "calls", "reveal", "output", "timeout_seconds"])]
+    pub list: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ReplayArgs {
+    /// The capture.
+    pub file: PathBuf,
+    /// The component's file.
+    #[arg(long, value_name = "FILE")]
+    pub plugin: PathBuf,
+    #[command(flatten)]
+    pub trust: Trust,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+    /// Show values as they are, if they are in the capture. They are personal data.
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ShadowArgs {
+    /// The plugin's name.
+    pub name: String,
+    /// The component's file of the other version.
+    pub file: PathBuf,
+    /// How many batches of each export.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub batches: u32,
+    /// Only this export, as `tenant/export`. May be given several times.
+    #[arg(long = "export", value_name = "EXPORT")]
+    pub exports: Vec<String>,
+    #[command(flatten)]
+    pub place: Loading,
+    /// How long to wait for the batches. What there is by then is tried.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub timeout_seconds: u32,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub struct RemoveArgs {
     /// Which: NAME@VERSION, or at least eight digits of its SHA-256.
     #[arg(value_name = "VERSION")]
@@ -527,6 +612,11 @@ pub struct NewArgs {
     /// Where to make the folder.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
+}
+
+fn call_kind(text: &str) -> Result<CallKind, String> {
+    let known = CallKind::ALL.into_iter().find(|kind| kind.name() == text);
+    known.ok_or_else(|| "expected deliver, submit, poll or stage".to_owned())
 }
 
 #[derive(Debug, clap::Args)]

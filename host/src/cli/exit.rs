@@ -15,7 +15,8 @@ pub enum Exit {
     Parked = 6,
     Quarantined = 7,
     Denied = 8,
-    Swap = 9,
+    Differs = 9,
+    Swap = 10,
 }
 
 /// The table of `--help`.
@@ -31,7 +32,8 @@ Exit codes:
   6  an export is parked and waits for a person; everything is kept
   7  done, but rows are in quarantine
   8  the gate would deny the request that was asked about (`explain`)
-  9  a swap was refused or rolled back (`plugin swap`); the version before stays, nothing is lost";
+  9  a plugin asks for or decides something else than before (`replay`, `plugin shadow`)
+ 10  a swap was refused or rolled back (`plugin swap`); the version before stays, nothing is lost";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

@@ -3,9 +3,11 @@
 mod add;
 mod admin;
 pub mod args;
+mod capture;
 mod check;
 mod conform;
 mod control;
+mod difference;
 pub mod dumps;
 mod engine;
 mod exit;
@@ -23,14 +25,17 @@ mod progress;
 mod quarantine;
 mod receipt;
 mod remove;
+mod replay;
 mod run;
 mod select;
+mod shadow;
 mod source;
 mod status;
 mod stores;
 mod swap;
 mod usage;
 mod versions;
+mod wanted;
 
 pub use exit::Exit;
 
@@ -55,6 +60,8 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
         Command::Status(args) => status::status(&args),
         Command::Receipt(args) => receipt::receipt(&args),
         Command::Quarantine { command } => quarantine::quarantine(&command),
+        Command::Capture(args) => capture::capture(args).await,
+        Command::Replay(args) => replay::replay(args).await,
         Command::Pause(args) => control::control(&args, sluice::store::Command::Pause),
         Command::Resume(args) => control::control(&args, sluice::store::Command::Resume),
         Command::Source {
@@ -68,6 +75,7 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
             PluginCommand::New(args) => new::new(&args),
             PluginCommand::Test(args) => conform::test(args).await,
             PluginCommand::Pin(args) => pin::pin(&args),
+            PluginCommand::Shadow(args) => shadow::shadow(args).await,
             PluginCommand::Swap(args) => swap::swap(args).await,
             PluginCommand::Promote(args) => swap::decide(args, Wanted::Promote).await,
             PluginCommand::State(args) => plugin_state::state(&args),

@@ -243,6 +243,9 @@ pub struct Tuning {
     pub canary_percent: u8,
     /// Batches that a candidate has to get through: enough that rates mean something.
     pub canary_batches: u32,
+    /// How many of the calls that failed last are kept as captures. None, since taping every call costs
+    /// memory and time.
+    pub capture_failures: u32,
 }
 
 impl Default for Tuning {
@@ -255,6 +258,7 @@ impl Default for Tuning {
             log_max_mib: 1024,
             canary_percent: 10,
             canary_batches: 20,
+            capture_failures: 0,
         }
     }
 }

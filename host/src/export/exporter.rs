@@ -9,6 +9,7 @@ use super::memory::StoreMemory;
 use super::spec::ExportSpec;
 use super::versions::Version;
 use crate::capability::{Http, LogSink, StagedFile, State};
+use crate::capture::{Asked, Capturing, Outcome, Rig, Scene, Seen};
 use crate::plugin::flat::Rows;
 use crate::plugin::types::{Delivery, File, ImportStatus, Manifest, Settings, Staged};
 use crate::plugin::{CallError, Grant, Limits, Plugin, Session, Turns};
@@ -40,6 +41,10 @@ pub(super) trait Exporter: Send + Sync + 'static {
     }
     /// What calls are counted into.
     fn usage(&self) -> &Arc<Usage>;
+    /// Its captures, if it makes any.
+    fn capturing(&self) -> Option<&Arc<Capturing>> {
+        None
+    }
     /// Proves endpoint and credential.
     fn check(&self) -> Answer<'_, ()>;
     /// Turns rows into bytes of the staged file.
@@ -62,6 +67,9 @@ pub(super) struct Sandboxed {
     state: State,
     turns: Turns,
     usage: Arc<Usage>,
+    capturing: Arc<Capturing>,
+    /// Under what captured calls are made again; nothing where no request is allowed.
+    scene: Option<Arc<Scene>>,
 }
 
 impl Sandboxed {
@@ -71,12 +79,25 @@ impl Sandboxed {
         http: Http,
         store: &Store,
         usage: Arc<Usage>,
+        capturing: Arc<Capturing>,
     ) -> Self {
         let memory = StoreMemory {
             store: store.clone(),
             plugin_version: plugin.manifest.version.clone(),
             clock: Clock::System,
         };
+        let turns = Turns::default();
+        let scene = http.policy().map(|policy| {
+            Arc::new(Scene {
+                plugin: plugin.clone(),
+                rig: Rig {
+                    settings: spec.settings(),
+                    limits: spec.limits,
+                    policy: policy.clone(),
+                    turns: turns.clone(),
+                },
+            })
+        });
         Self {
             state: State::Kept(Arc::new(memory)),
             plugin,
@@ -85,13 +106,15 @@ impl Sandboxed {
             limits: spec.limits,
             usage,
             log: LogSink::new(&spec.name(), &spec.limits),
-            turns: Turns::default(),
+            turns,
+            capturing,
+            scene,
         }
     }
 
-    async fn session(&self, staged: Option<StagedFile>) -> Result<Session, CallError> {
+    async fn session(&self, http: Http, staged: Option<StagedFile>) -> Result<Session, CallError> {
         let grant = Grant {
-            http: self.http.clone(),
+            http,
             log: self.log.clone(),
             state: self.state.clone(),
             staged,
@@ -101,18 +124,32 @@ impl Sandboxed {
         self.plugin.open(&self.settings, grant, self.limits).await
     }
 
-    /// One call in a session of its own. A limit that ends it is counted.
-    async fn call<R, C: Future<Output = Result<R, CallError>>>(
+    /// One call in a session of its own. A limit that ends it is counted. It is taped if somebody wants
+    /// to see it.
+    async fn call<R: Seen, C: Future<Output = Result<R, CallError>>>(
         &self,
+        asked: Option<Asked<'_>>,
         staged: Option<StagedFile>,
         call: impl FnOnce(Session) -> C,
     ) -> Result<R, CallError> {
-        let answer = match self.session(staged).await {
+        let watched = asked.zip(self.scene.as_ref()).and_then(|(asked, scene)| {
+            let tape = self.capturing.tape(asked.kind(), &self.http)?;
+            Some((asked, scene, tape))
+        });
+        let http = match &watched {
+            Some((_, _, tape)) => Http::Taping(tape.clone()),
+            None => self.http.clone(),
+        };
+        let answer = match self.session(http, staged).await {
             Ok(session) => call(session).await,
             Err(error) => Err(error),
         };
         if let Err(CallError::Limit(reached)) = &answer {
             self.usage.limit(reached.limit);
+        }
+        if let Some((asked, scene, tape)) = watched {
+            self.capturing
+                .took(scene, asked, &tape, Outcome::of(&answer));
         }
         answer
     }
@@ -139,23 +176,35 @@ impl Exporter for Sandboxed {
         &self.usage
     }
 
+    fn capturing(&self) -> Option<&Arc<Capturing>> {
+        Some(&self.capturing)
+    }
+
     fn check(&self) -> Answer<'_, ()> {
-        Box::pin(self.call(None, Session::check))
+        Box::pin(self.call(None, None, Session::check))
     }
 
     fn stage<'a>(&'a self, rows: &'a Rows, offset: u64) -> Answer<'a, Staged> {
-        Box::pin(self.call(None, move |session| session.stage(rows, offset)))
+        let asked = Asked::Stage { rows, offset };
+        Box::pin(self.call(Some(asked), None, move |session| {
+            session.stage(rows, offset)
+        }))
     }
 
     fn submit<'a>(&'a self, staged: StagedFile, file: &'a File) -> Answer<'a, String> {
-        Box::pin(self.call(Some(staged), move |session| session.submit(file)))
+        let asked = Asked::Submit(file);
+        Box::pin(self.call(Some(asked), Some(staged), move |session| {
+            session.submit(file)
+        }))
     }
 
     fn poll<'a>(&'a self, token: &'a str) -> Answer<'a, ImportStatus> {
-        Box::pin(self.call(None, move |session| session.poll(token)))
+        let asked = Asked::Poll(token);
+        Box::pin(self.call(Some(asked), None, move |session| session.poll(token)))
     }
 
     fn deliver<'a>(&'a self, rows: &'a Rows) -> Answer<'a, Delivery> {
-        Box::pin(self.call(None, move |session| session.deliver(rows)))
+        let asked = Asked::Deliver(rows);
+        Box::pin(self.call(Some(asked), None, move |session| session.deliver(rows)))
     }
 }

@@ -23,6 +23,7 @@ use super::versions::{
 };
 use crate::capability::Http;
 use crate::capability::http::Account;
+use crate::capture::Capturing;
 use crate::plugin::Plugin;
 use crate::plugin::flat::Kind;
 use crate::source::Unreadable;
@@ -153,7 +154,8 @@ impl Export {
         let store = Store::open(directory)?;
         let account = http.account();
         let bills = Bills::default();
-        let bring = FromSource::new(&spec, None, &store, bills.clone());
+        let capturing = capturing(&spec, &store, directory)?;
+        let bring = FromSource::new(&spec, None, &store, capturing, bills.clone());
         let exporter = bring.sandboxed(plugin, http);
         let running = Running::new(
             Versions::first(exporter.version(), Clock::System.now_ms()),
@@ -189,7 +191,8 @@ impl Export {
         let store = Store::open(directory)?;
         let account = http.account();
         let bills = Bills::default();
-        let bring = FromSource::new(&spec, Some(source), &store, bills.clone());
+        let capturing = capturing(&spec, &store, directory)?;
+        let bring = FromSource::new(&spec, Some(source), &store, capturing, bills.clone());
         let configured = bring.sandboxed(plugin, http);
         let kept = store.run(Store::versions).await?;
         let now = Clock::System.now_ms();
@@ -474,6 +477,9 @@ impl Export {
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             }
         }
+        if let Some(capturing) = self.context.exporter().capturing() {
+            capturing.settle().await;
+        }
         // Nothing is counted any more.
         self.context.fall_due(self.context.now_ms());
         match self.context.store.run(Store::keep_usage).await {
@@ -487,6 +493,17 @@ impl Export {
         self.request_stop();
         self.ended().await
     }
+}
+
+/// What all versions of an export are captured by.
+fn capturing(
+    spec: &ExportSpec,
+    store: &Store,
+    directory: &Path,
+) -> Result<Arc<Capturing>, StoreError> {
+    let capturing = Capturing::new(&spec.name(), directory, spec.tuning.capture_failures);
+    capturing.begin(store, Clock::System.now_ms())?;
+    Ok(capturing)
 }
 
 /// Notices what another process has written: commands, and rows to be sent again. Now and then it
@@ -504,12 +521,19 @@ async fn look_outside(context: Arc<Context>) {
             Ok((version, !store.commands()?.is_empty()))
         });
         // A store that fails is noticed by whoever works with it.
+        let mut changed = false;
         if let Ok((found, waiting)) = looked.await
             && version.replace(found) != Some(found)
         {
+            changed = true;
             context.commands.send_replace(waiting);
             context.versions.tell();
             context.bump();
+        }
+        if let Some(capturing) = context.exporter().capturing() {
+            capturing
+                .look(&context.store, changed, context.now_ms())
+                .await;
         }
         tokio::select! {
             biased;

@@ -155,7 +155,6 @@ impl Rows {
     }
 
     /// What happened to a row's member.
-    #[cfg(test)]
     pub(crate) fn kind(&self, row: usize) -> Kind {
         Kind::from_code(self.0.changes[row])
     }

@@ -5,6 +5,7 @@
 //! inspected with `sqlite3` and removed with `rm -r`.
 
 mod append;
+mod captures;
 mod commands;
 mod counts;
 mod crc;
@@ -30,6 +31,7 @@ use crate::blocking::blocking;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use captures::{CaptureOrder, OrderStage};
 pub use commands::Command;
 pub(crate) use commands::LOOK_OUTSIDE;
 pub use counts::{Counts, Ledger, PhaseCounts};

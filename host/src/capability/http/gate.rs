@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::quota::Ticket;
 use super::route::METHODS;
-use super::{Account, Asking, Credential, Egress, Endpoint, Policy, Refused, StagedFile};
+use super::{Account, Asking, Credential, Egress, Policy, Refused, StagedFile};
 use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
 use crate::usage::Denied;
 use futures_util::StreamExt;
@@ -77,11 +77,6 @@ impl Gate {
         self.account.clone()
     }
 
-    /// Where requests go.
-    pub(super) fn endpoint(&self) -> &Endpoint {
-        self.policy.endpoint()
-    }
-
     pub(super) async fn send(
         &self,
         request: Request,
@@ -96,14 +91,7 @@ impl Gate {
         self.egress
             .judge_literal(&url)
             .map_err(|refused| Failure::Unreachable(denied(Denied::Address, &refused)))?;
-        let pairs = request.headers.iter().chain(&request.query);
-        let pairs = pairs.map(|(name, value)| name.len() + value.len());
-        if request.path.len() + pairs.sum::<usize>() > asking.header_bytes {
-            asking.usage.limit("header_bytes");
-            let limit = asking.header_bytes;
-            let reason = format!(
-                "its path, query and headers are larger than limit `header_bytes` = {limit}"
-            );
+        if let Some(reason) = asking.too_large(&request) {
             return Err(Failure::Denied(denied(Denied::Header, &reason)));
         }
         let _permit = self.account.quota.acquire(self.ticket).await;

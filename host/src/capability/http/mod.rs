@@ -5,7 +5,8 @@
 //! may go; `credential` renders and `scrub` takes it out of what comes back: all of these are pure.
 //! `gate` sends, through an `egress` whose `resolver` judges every address;
 //! `account` is what the exports of one authorization share, `quota` how fairly. A `Recorder` takes the gate's place
-//! where nothing may be sent, a `Scripted` destination where a plugin is tried out.
+//! where nothing may be sent, a `Scripted` destination where a plugin is tried out; `taping` writes down what a call asked and was
+//! answered, and a `Tape` answers from that.
 
 mod account;
 mod address;
@@ -18,12 +19,15 @@ mod gate;
 mod headers;
 mod path;
 mod policy;
+mod policy_record;
 mod quota;
 mod recorder;
 mod resolver;
 mod route;
 mod scripted;
 mod scrub;
+mod tape;
+mod taping;
 mod target;
 
 use std::path::PathBuf;
@@ -39,10 +43,13 @@ pub use egress::{Egress, Leads, Proxy, ProxyError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use gate::{Gate, GateError};
 pub use policy::{Denial, Explanation, ManifestRoute, Policy, declared_headers};
+pub use policy_record::{PolicyRecord, PolicyRecordError};
 pub use recorder::Recorder;
 pub use resolver::Lookup;
 pub use route::{Mismatch, RouteError, RouteGrant, RouteGrantError};
 pub use scripted::{Asked, Script, Scripted};
+pub use tape::{NOT_ON_THE_TAPE, Played, Tape};
+pub use taping::{Exchange, Taping};
 
 use crate::plugin::types::{Failure, Request, Response};
 use crate::usage::Usage;
@@ -75,6 +82,22 @@ pub(crate) struct Asking<'a> {
     pub usage: &'a Usage,
 }
 
+impl Asking<'_> {
+    /// Why a request is denied for its size, if it is.
+    fn too_large(&self, request: &Request) -> Option<String> {
+        let pairs = request.headers.iter().chain(&request.query);
+        let pairs = pairs.map(|(name, value)| name.len() + value.len());
+        if request.path.len() + pairs.sum::<usize>() <= self.header_bytes {
+            return None;
+        }
+        self.usage.limit("header_bytes");
+        let limit = self.header_bytes;
+        Some(format!(
+            "its path, query and headers are larger than limit `header_bytes` = {limit}"
+        ))
+    }
+}
+
 /// Who answers a component's requests.
 #[derive(Clone)]
 pub enum Http {
@@ -84,6 +107,10 @@ pub enum Http {
     Recorder(Arc<Recorder>),
     /// A script, judged by the same policy.
     Scripted(Arc<Scripted>),
+    /// Another, and all of it is written down.
+    Taping(Arc<Taping>),
+    /// Nobody: answers are those of a tape, and nothing is sent.
+    Tape(Arc<Tape>),
     /// Nobody: requests are denied.
     Nothing,
 }
@@ -91,19 +118,29 @@ pub enum Http {
 impl Http {
     /// The routes that are granted.
     pub(crate) fn routes(&self) -> Vec<String> {
-        match self {
-            Self::Gate(gate) => gate.policy().granted(),
-            Self::Recorder(_) | Self::Scripted(_) | Self::Nothing => vec![],
-        }
+        self.policy().map_or_else(Vec::new, Policy::granted)
     }
 
     /// What the exports of the authorization share.
     pub(crate) fn account(&self) -> Arc<Account> {
         match self {
             Self::Gate(gate) => gate.account(),
-            Self::Recorder(_) | Self::Scripted(_) | Self::Nothing => {
+            Self::Taping(taping) => taping.inner().account(),
+            Self::Recorder(_) | Self::Scripted(_) | Self::Tape(_) | Self::Nothing => {
                 Arc::new(Account::new(Credential::none(), 1))
             }
+        }
+    }
+
+    /// What requests are judged by; `None` where none is allowed.
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        match self {
+            Self::Gate(gate) => Some(gate.policy()),
+            Self::Recorder(recorder) => Some(recorder.policy()),
+            Self::Taping(taping) => taping.inner().policy(),
+            Self::Tape(tape) => Some(tape.policy()),
+            Self::Scripted(scripted) => Some(scripted.policy()),
+            Self::Nothing => None,
         }
     }
 
@@ -120,6 +157,11 @@ impl Http {
                 let mut answers = scripted.send_all(vec![request], asking.staged);
                 answers.remove(0)
             }
+            Self::Taping(taping) => taping.send(request, asking).await,
+            Self::Tape(tape) => match tape.send_all(vec![request], asking).await.pop() {
+                Some(answer) => answer,
+                None => Err(Failure::Other("the tape gave no answer".to_owned())),
+            },
             Self::Nothing => Err(Failure::Denied(
                 "this function may not make requests".to_owned(),
             )),
@@ -133,11 +175,9 @@ impl Http {
         request: Request,
         asking: &Asking<'_>,
     ) -> Result<Response, Failure> {
-        let below = match self {
-            Self::Gate(gate) => gate.endpoint().below(uri),
-            Self::Recorder(recorder) => recorder.endpoint().below(uri),
-            Self::Scripted(scripted) => scripted.endpoint().below(uri),
-            Self::Nothing => Ok(Default::default()),
+        let below = match self.policy() {
+            Some(policy) => policy.endpoint().below(uri),
+            None => Ok(Default::default()),
         };
         match (below, self) {
             (Ok((path, query)), _) => {
@@ -162,8 +202,11 @@ impl Http {
         requests: Vec<Request>,
         asking: &Asking<'_>,
     ) -> Vec<Result<Response, Failure>> {
-        if let Self::Scripted(scripted) = self {
-            return scripted.send_all(requests, asking.staged);
+        match self {
+            Self::Scripted(scripted) => return scripted.send_all(requests, asking.staged),
+            Self::Taping(taping) => return taping.send_all(requests, asking).await,
+            Self::Tape(tape) => return tape.send_all(requests, asking).await,
+            Self::Gate(_) | Self::Recorder(_) | Self::Nothing => {}
         }
         futures_util::stream::iter(requests)
             .map(|request| self.send(request, asking))

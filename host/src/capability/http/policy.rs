@@ -75,21 +75,21 @@ impl Denial {
 /// What one authorization's plugin may ask for under one export's options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    endpoint: Endpoint,
-    rules: Vec<Rule>,
+    pub(super) endpoint: Endpoint,
+    pub(super) rules: Vec<Rule>,
     /// What the operator grants of the manifest's routes; all of them, if nothing is said.
-    narrowed: Option<Vec<RouteGrant>>,
-    credential_headers: Vec<String>,
-    cookie: bool,
+    pub(super) narrowed: Option<Vec<RouteGrant>>,
+    pub(super) credential_headers: Vec<String>,
+    pub(super) cookie: bool,
 }
 
 /// One kind of request that the manifest asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Rule {
-    pattern: Pattern,
+pub(super) struct Rule {
+    pub pattern: Pattern,
     /// As the manifest has it.
-    written: String,
-    purpose: String,
+    pub written: String,
+    pub purpose: String,
 }
 
 /// A decision about one request, and what led to it.

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Endpoint, Policy, StagedFile};
+use super::{Policy, StagedFile};
 use crate::plugin::types::{Failure, Request, Response};
 
 /// Writes requests down after the policy has judged them, and answers that all is well.
@@ -26,9 +26,8 @@ impl Recorder {
         std::mem::take(&mut self.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Where they would have gone.
-    pub(super) fn endpoint(&self) -> &Endpoint {
-        self.policy.endpoint()
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     pub(super) fn send(

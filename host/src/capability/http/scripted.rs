@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Endpoint, Policy, StagedFile};
+use super::{Policy, StagedFile};
 use crate::plugin::types::{Failure, Request, Response};
 
 /// What the destination answers to a request; the number says how many were asked before it.
@@ -36,8 +36,8 @@ impl Scripted {
         }
     }
 
-    pub(super) fn endpoint(&self) -> &Endpoint {
-        self.policy.endpoint()
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// What was asked for so far, in order.

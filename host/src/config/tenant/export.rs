@@ -229,6 +229,9 @@ fn tuning(table: Section<'_>) -> Tuning {
         canary_batches: table
             .number("canary_batches", 0..=10_000)
             .map_or(default.canary_batches, |n| n as u32),
+        capture_failures: table
+            .number("capture_failures", 0..=100)
+            .map_or(default.capture_failures, |n| n as u32),
     };
     table.finish();
     tuning

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::capability::Http;
+use crate::capture::Capturing;
 use crate::export::ExportSpec;
 use crate::export::exporter::{Exporter, Sandboxed};
 use crate::plugin::Plugin;
@@ -42,6 +43,7 @@ pub(in crate::export) struct FromSource {
     source: Option<Arc<dyn VersionSource>>,
     /// What every version remembers.
     store: Store,
+    capturing: Arc<Capturing>,
     bills: Bills,
 }
 
@@ -51,11 +53,13 @@ impl FromSource {
         spec: &ExportSpec,
         source: Option<Arc<dyn VersionSource>>,
         store: &Store,
+        capturing: Arc<Capturing>,
         bills: Bills,
     ) -> Self {
         Self {
             spec: spec.clone(),
             store: store.clone(),
+            capturing,
             source,
             bills,
         }
@@ -65,7 +69,14 @@ impl FromSource {
     pub fn sandboxed(&self, plugin: Plugin, http: Http) -> Arc<dyn Exporter> {
         let manifest = &plugin.manifest;
         let usage = self.bills.of(&manifest.name, &manifest.version);
-        Arc::new(Sandboxed::new(&self.spec, plugin, http, &self.store, usage))
+        Arc::new(Sandboxed::new(
+            &self.spec,
+            plugin,
+            http,
+            &self.store,
+            usage,
+            self.capturing.clone(),
+        ))
     }
 }
 

@@ -1,0 +1,385 @@
+//! What a running export does about captures: nothing, until somebody wants one or failed calls are to be
+//! kept. Then calls are taped, and what came of them is written down beside the work: it delays no batch,
+//! and a capture that fails is a line in the log.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::call::{Asked, CallKind, Input};
+use super::file::{Capture, Header};
+use super::mask::Mask;
+use super::outcome::Outcome;
+use super::replay::Rig;
+use super::{develop, folder};
+use crate::blocking::blocking;
+use crate::capability::Http;
+use crate::capability::http::{Exchange, Taping};
+use crate::plugin::Plugin;
+use crate::store::{CaptureOrder, OrderStage, Store, StoreError};
+
+/// How long an order that is done may lie there before it is given up: whoever wanted it takes it at once,
+/// or was killed.
+const TAKEN_WITHIN_MS: i64 = 10 * 60 * 1000;
+
+/// How long the end of an export waits for captures that are being written.
+const SETTLE: Duration = Duration::from_secs(20);
+
+/// Bytes of texts of one capture, in memory until it is written.
+const CAPTURE_BYTES: usize = 128 << 20;
+
+/// Under what an export's calls are made. One for each version of the plugin that it runs.
+pub(crate) struct Scene {
+    pub plugin: Plugin,
+    pub rig: Rig,
+}
+
+/// A call that was made, with its tape.
+pub(super) struct Taken {
+    pub scene: Arc<Scene>,
+    pub input: Input,
+    pub exchanges: Vec<Exchange>,
+    pub outcome: Outcome,
+}
+
+/// An export's captures.
+pub(crate) struct Capturing {
+    export: String,
+    directory: PathBuf,
+    /// How many captures of failed calls are kept.
+    failures: usize,
+    /// Whether anybody wants anything: all that a call looks at while nobody does.
+    watching: AtomicBool,
+    book: Mutex<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    orders: Vec<Order>,
+    /// The numbers of all orders that were seen: none is begun twice.
+    seen: BTreeSet<i64>,
+    /// The failed call that is written down next. A newer one takes its place, so that a storm of
+    /// failures has one call in memory and one at work.
+    failed: Option<Taken>,
+    keeping: bool,
+    /// When the next order is overdue to be taken.
+    stale_ms: Option<i64>,
+    at_work: Vec<JoinHandle<()>>,
+}
+
+struct Order {
+    id: i64,
+    wanted: CaptureOrder,
+    store: Store,
+    taken: Vec<Arc<Taken>>,
+    bytes: usize,
+}
+
+impl Capturing {
+    /// For the export of this name, whose folder this is.
+    pub fn new(export: &str, directory: &Path, failures: u32) -> Arc<Self> {
+        Arc::new(Self {
+            export: export.to_owned(),
+            directory: directory.to_owned(),
+            failures: failures as usize,
+            watching: AtomicBool::new(failures > 0),
+            book: Mutex::default(),
+        })
+    }
+
+    /// Sees what was wanted before the export was started: so its very first call is captured.
+    pub fn begin(&self, store: &Store, now_ms: i64) -> Result<(), StoreError> {
+        for (id, order) in store.capture_orders()? {
+            if let Some(order) = order.filter(|order| order.is_open() && now_ms < order.until_ms) {
+                self.add(id, order, store);
+            }
+        }
+        Ok(())
+    }
+
+    /// A tape for a call of this function, if anybody wants one.
+    pub fn tape(&self, kind: CallKind, http: &Http) -> Option<Arc<Taping>> {
+        if !self.watching.load(Ordering::Relaxed) {
+            return None;
+        }
+        let wanted = self.failures > 0 || self.book().orders.iter().any(|order| order.wants(kind));
+        wanted.then(|| Taping::new(http.clone()))
+    }
+
+    /// A call was made: whoever wanted it gets it.
+    pub fn took(
+        self: &Arc<Self>,
+        scene: &Arc<Scene>,
+        asked: Asked<'_>,
+        tape: &Taping,
+        outcome: Outcome,
+    ) {
+        let Some(exchanges) = tape.take() else {
+            tracing::warn!(export = %self.export, call = asked.kind().name(), "this call is not captured: its requests and answers are too large");
+            return;
+        };
+        let taken = || Taken {
+            scene: scene.clone(),
+            input: asked.input(scene.rig.settings.columns.len()),
+            exchanges: exchanges.clone(),
+            outcome: outcome.clone(),
+        };
+        if self.failures > 0 && outcome.is_failure() {
+            self.keep(taken());
+        }
+        let mut book = self.book();
+        let mut once = None;
+        let of_this = |order: &Order| {
+            let first = order.taken.first();
+            let version = |scene: &Scene| scene.plugin.inspection.sha256.clone();
+            first.is_none_or(|first| version(&first.scene) == version(scene))
+        };
+        for order in &mut book.orders {
+            if order.wants(asked.kind()) && of_this(order) {
+                let taken = once.get_or_insert_with(|| Arc::new(taken())).clone();
+                order.bytes += taken.bytes();
+                order.taken.push(taken);
+            }
+        }
+        let full: Vec<_> = book
+            .orders
+            .extract_if(.., |order| order.is_full())
+            .collect();
+        self.watch(&book);
+        drop(book);
+        full.into_iter().for_each(|order| self.finish(order));
+    }
+
+    /// Sees what is wanted, if the store was written to from outside, and what is overdue.
+    pub async fn look(self: &Arc<Self>, store: &Store, changed: bool, now_ms: i64) {
+        let stale = self.book().stale_ms.is_some_and(|at| at <= now_ms);
+        // A store that fails is noticed by whoever works with it.
+        if (changed || stale)
+            && let Ok(orders) = store.run(Store::capture_orders).await
+        {
+            let _ = self.update(store, orders, now_ms).await;
+        }
+        let mut book = self.book();
+        let over = |order: &mut Order| order.wanted.until_ms <= now_ms;
+        let over: Vec<_> = book.orders.extract_if(.., over).collect();
+        self.watch(&book);
+        drop(book);
+        over.into_iter().for_each(|order| self.finish(order));
+    }
+
+    async fn update(
+        &self,
+        store: &Store,
+        found: Vec<(i64, Option<CaptureOrder>)>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let (mut stale, mut new) = (vec![], vec![]);
+        let (mut waited_for, mut stale_ms) = (vec![], None::<i64>);
+        for (id, order) in found {
+            let over = order
+                .as_ref()
+                .map_or(0, |order| order.until_ms.saturating_add(TAKEN_WITHIN_MS));
+            match order {
+                Some(order) if now_ms < over => {
+                    waited_for.push(id);
+                    stale_ms = Some(stale_ms.map_or(over, |at| at.min(over)));
+                    if order.is_open() {
+                        new.push((id, order));
+                    }
+                }
+                _ => stale.push(id),
+            }
+        }
+        {
+            let mut book = self.book();
+            book.stale_ms = stale_ms;
+            book.orders.retain(|order| waited_for.contains(&order.id));
+        }
+        let (directory, export) = (self.directory.clone(), self.export.clone());
+        blocking(move || {
+            if let Err(error) = folder::sweep(&directory, &waited_for) {
+                tracing::warn!(%export, %error, "captures that nobody waits for cannot be removed");
+            }
+        })
+        .await;
+        if !stale.is_empty() {
+            store
+                .run(move |store| store.withdraw_captures(&stale))
+                .await?;
+        }
+        for (id, order) in new {
+            self.add(id, order.clone(), store);
+            if order.stage == OrderStage::Wanted {
+                store.run(move |store| store.saw_capture(id, order)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&self, id: i64, wanted: CaptureOrder, store: &Store) {
+        let mut book = self.book();
+        if !book.seen.insert(id) {
+            return;
+        }
+        tracing::info!(export = %self.export, calls = wanted.calls, reveal = wanted.reveal, "a capture is wanted");
+        book.orders.push(Order {
+            id,
+            wanted,
+            store: store.clone(),
+            taken: vec![],
+            bytes: 0,
+        });
+        self.watch(&book);
+    }
+
+    /// Waits for captures that are being written, for a while.
+    pub async fn settle(&self) {
+        let settled = async {
+            loop {
+                let at_work = std::mem::take(&mut self.book().at_work);
+                if at_work.is_empty() {
+                    return;
+                }
+                futures_util::future::join_all(at_work).await;
+            }
+        };
+        let _ = tokio::time::timeout(SETTLE, settled).await;
+    }
+
+    fn finish(self: &Arc<Self>, order: Order) {
+        let work = self.clone();
+        self.spawn(async move {
+            let Order {
+                id,
+                mut wanted,
+                store,
+                taken,
+                ..
+            } = order;
+            wanted.stage = match taken.is_empty() {
+                true => OrderStage::Failed("there was no such call in that time".to_owned()),
+                false => match work.write(id, &wanted, &taken).await {
+                    Ok(()) => OrderStage::Done,
+                    Err(error) => OrderStage::Failed(format!("it cannot be written: {error}")),
+                },
+            };
+            tracing::info!(export = %work.export, calls = taken.len(), "captured");
+            // A store that fails is noticed by whoever works with it.
+            let _ = store
+                .run(move |store| store.note_capture(id, &wanted))
+                .await;
+        });
+    }
+
+    async fn write(
+        &self,
+        id: i64,
+        wanted: &CaptureOrder,
+        taken: &[Arc<Taken>],
+    ) -> std::io::Result<()> {
+        let bytes = self.developed(wanted.calls, wanted.reveal, taken).await;
+        let directory = self.directory.clone();
+        blocking(move || folder::write_asked(&directory, id, &bytes)).await
+    }
+
+    /// Keeps a failed call, as soon as the one before it is written.
+    fn keep(self: &Arc<Self>, taken: Taken) {
+        let mut book = self.book();
+        book.failed = Some(taken);
+        if std::mem::replace(&mut book.keeping, true) {
+            return;
+        }
+        drop(book);
+        let work = self.clone();
+        self.spawn(async move {
+            while let Some(taken) = work.next_failed() {
+                let bytes = work.developed(1, false, &[Arc::new(taken)]).await;
+                let (directory, most) = (work.directory.clone(), work.failures);
+                let now_ms = jiff::Timestamp::now().as_millisecond();
+                let kept = move || folder::keep_failed(&directory, &bytes, now_ms, most);
+                if let Err(error) = blocking(kept).await {
+                    tracing::warn!(export = %work.export, %error, "a failed call cannot be kept");
+                }
+            }
+        });
+    }
+
+    fn next_failed(&self) -> Option<Taken> {
+        let mut book = self.book();
+        let taken = book.failed.take();
+        book.keeping = taken.is_some();
+        taken
+    }
+
+    async fn developed(&self, wanted: u32, reveal: bool, taken: &[Arc<Taken>]) -> Vec<u8> {
+        let key: [u8; 32] = rand::random();
+        let mask = Mask::new(key);
+        let mut calls = vec![];
+        for taken in taken {
+            calls.push(match reveal {
+                true => develop::revealed(taken),
+                false => develop::masked(taken, &mask, key).await,
+            });
+        }
+        let scene = &taken[0].scene;
+        let mut header = Header::of(&self.export, &scene.plugin, &scene.rig, !reveal);
+        (header.wanted, header.calls) = (wanted, calls.len() as u32);
+        let capture = Capture { header, calls };
+        blocking(move || capture.write()).await
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let work = tokio::spawn(work);
+        let mut book = self.book();
+        book.at_work.retain(|work| !work.is_finished());
+        book.at_work.push(work);
+    }
+
+    fn watch(&self, book: &Book) {
+        let watching = self.failures > 0 || !book.orders.is_empty();
+        self.watching.store(watching, Ordering::Relaxed);
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Order {
+    fn wants(&self, kind: CallKind) -> bool {
+        self.wanted.of.contains(&kind)
+    }
+
+    fn is_full(&self) -> bool {
+        self.taken.len() >= self.wanted.calls as usize || self.bytes > CAPTURE_BYTES
+    }
+}
+
+impl Taken {
+    /// About what it takes in memory.
+    fn bytes(&self) -> usize {
+        use crate::plugin::types::Body;
+        let cells = self.input.rows().iter().flat_map(|row| &row.cells);
+        let rows: usize = cells.map(|cell| 32 + cell.1.len()).sum();
+        let exchange = |one: &Exchange| {
+            let body = match &one.request.body {
+                Body::Bytes(bytes) => bytes.len(),
+                Body::None | Body::Multipart(_) => 0,
+            };
+            let answer = match &one.answer {
+                Some(Ok(response)) => response.body.len(),
+                _ => 0,
+            };
+            512 + body + answer
+        };
+        let staged = match &self.outcome {
+            Outcome::Staged { bytes, .. } => bytes.0.len(),
+            _ => 0,
+        };
+        rows + staged + self.exchanges.iter().map(exchange).sum::<usize>()
+    }
+}

@@ -1,0 +1,35 @@
+//! Captures: what calls of a plugin were given, asked for, were answered and made of it, written down so
+//! that the same calls can be made again, anywhere, under any version, and nothing is sent.
+//!
+//! `call` and `exchange` are what is written down of a call, `file` how a capture reads and looks; `mask`
+//! takes members' attributes out and keeps their shape (all of these are pure). `replay` makes a call again
+//! from its tape, `develop` makes a masked call of a real one, `compare` says what differs (pure).
+//! `capturing` is what a running export does about it, `folder` the only one here that touches the disk.
+//! *Not here:* sending; the tape itself is the HTTP gate's stand-in (`capability/http/tape.rs`).
+
+mod call;
+mod capturing;
+mod compare;
+mod develop;
+mod digest;
+mod exchange;
+mod file;
+pub mod folder;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
+mod json;
+mod mask;
+mod outcome;
+mod replay;
+mod words;
+
+pub(crate) use call::Asked;
+pub use call::{Call, CallKind, CapturedCell, CapturedRow, CellKind, Input};
+pub(crate) use capturing::{Capturing, Scene};
+pub use compare::{CallDifference, Change, RequestDifference, Show, compare};
+pub use digest::Digests;
+pub use exchange::{Answer, Bytes, CapturedExchange, CapturedRequest, RequestBody};
+pub use file::{Capture, CaptureError, Header, LONGEST_FILE, Version};
+pub(crate) use outcome::Seen;
+pub use outcome::{Decision, Outcome, Rejected};
+pub use replay::{Replayed, Rig};

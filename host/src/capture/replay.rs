@@ -1,0 +1,121 @@
+//! Makes a call again from its tape: in the sandbox, within the limits of the capture, and nothing is sent.
+
+use std::sync::Arc;
+
+use super::call::{self, Input};
+use super::exchange::CapturedExchange;
+use super::outcome::Outcome;
+use crate::capability::http::{Exchange, Policy, Tape};
+use crate::capability::state::Scratch;
+use crate::capability::{Http, LogSink, StagedFile, State};
+use crate::plugin::types::Settings;
+use crate::plugin::{CallError, Grant, Limits, Plugin, Session, Turns};
+use crate::usage::{Usage, Used};
+
+/// What a plugin works under while its calls are made again.
+#[derive(Clone)]
+pub struct Rig {
+    pub(crate) settings: Settings,
+    pub(crate) limits: Limits,
+    pub(crate) policy: Policy,
+    pub(crate) turns: Turns,
+}
+
+/// What came of a call that was made again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replayed {
+    /// Its requests with what the tape had for them, and the place on the tape where that stood.
+    pub exchanges: Vec<(CapturedExchange, Option<usize>)>,
+    /// The places on the tape that it did not ask for.
+    pub left: Vec<usize>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it has used.
+    pub used: Used,
+}
+
+/// A call that is to be made again.
+#[derive(Debug)]
+pub(super) struct Again<'a> {
+    pub input: &'a Input,
+    pub tape: Vec<Exchange>,
+    /// Whether a request may get the answer of another path.
+    pub any_path: bool,
+    /// How the call ended that the tape is of: so it ends again where the tape does.
+    pub ended: &'a Outcome,
+}
+
+impl Rig {
+    /// Makes a captured call under a plugin. The tape is that of the capture.
+    pub async fn replay(&self, plugin: &Plugin, captured: &call::Call) -> Replayed {
+        let again = Again {
+            input: &captured.input,
+            tape: captured.exchanges.iter().map(Into::into).collect(),
+            any_path: false,
+            ended: &captured.outcome,
+        };
+        self.play(plugin, again).await
+    }
+
+    pub(super) async fn play(&self, plugin: &Plugin, again: Again<'_>) -> Replayed {
+        let tape = Tape::new(self.policy.clone(), again.tape, again.any_path);
+        let usage = Arc::<Usage>::default();
+        let grant = Grant {
+            http: Http::Tape(tape.clone()),
+            log: LogSink::new("replay", &self.limits),
+            state: State::Kept(Arc::new(Scratch::with([]))),
+            staged: staged(again.input),
+            turns: self.turns.clone(),
+            usage: usage.clone(),
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.call(plugin, again.input, grant) => outcome,
+            () = tape.ended() => again.ended.clone(),
+        };
+        let (played, left) = tape.take();
+        let exchanges = played.iter().map(|played| (played.into(), played.of));
+        Replayed {
+            exchanges: exchanges.collect(),
+            left,
+            outcome,
+            used: usage.take().used,
+        }
+    }
+
+    async fn call(&self, plugin: &Plugin, input: &Input, grant: Grant) -> Outcome {
+        let session = match plugin.open(&self.settings, grant, self.limits).await {
+            Ok(session) => session,
+            Err(error) => return Outcome::of::<()>(&Err(error)),
+        };
+        match self.answer(session, input).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::of::<()>(&Err(error)),
+        }
+    }
+
+    async fn answer(&self, session: Session, input: &Input) -> Result<Outcome, CallError> {
+        use super::outcome::Seen;
+        Ok(match input {
+            Input::Stage { offset, rows } => {
+                session.stage(&call::flat(rows), *offset).await?.seen()
+            }
+            Input::Submit { file } => session.submit(&call::file(file)).await?.seen(),
+            Input::Poll { token } => session.poll(token).await?.seen(),
+            Input::Deliver { rows } => session.deliver(&call::flat(rows)).await?.seen(),
+        })
+    }
+}
+
+/// The file of a `submit`: by name and size. Nobody reads it, since nothing is sent.
+fn staged(input: &Input) -> Option<StagedFile> {
+    match input {
+        Input::Submit { file } => Some(StagedFile {
+            id: file.id.clone(),
+            path: "it is in no capture".into(),
+            bytes: file.bytes,
+            sent: Arc::default(),
+        }),
+        _ => None,
+    }
+}
