@@ -5,7 +5,7 @@ use sluice::registry::{Entry, Registry, RegistryError, short};
 
 use super::args::AddArgs;
 use super::exit::Exit;
-use super::{engine, logs, pin};
+use super::{engine, logs, pin, remove};
 
 pub async fn add(args: AddArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
@@ -28,10 +28,7 @@ pub async fn add(args: AddArgs) -> anyhow::Result<Exit> {
                 None => Ok(Exit::Fine),
             }
         }
-        Err(error) => {
-            eprintln!("error: {error}");
-            Ok(Exit::Plugin)
-        }
+        Err(error) => Ok(remove::refused(&error)),
     }
 }
 

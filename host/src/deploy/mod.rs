@@ -16,6 +16,7 @@ mod supply;
 mod swap;
 mod watch;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -145,7 +146,7 @@ pub async fn deploy_tenant(
     wanted: impl Fn(&ExportConfig) -> bool,
 ) -> Deployment {
     let mut deployment = Deployment::default();
-    let mut ready = BTreeMap::new();
+    let mut ready = AllReady::new();
     let mut accounts: BTreeMap<&str, Accounts> = BTreeMap::new();
     let mut complained = BTreeSet::new();
     for export in tenant.exports.iter().filter(|export| wanted(export)) {
@@ -153,44 +154,40 @@ pub async fn deploy_tenant(
             continue;
         };
         let source = export.plugin(authorization);
-        let key = (authorization.id.as_str(), source);
-        if !ready.contains_key(&key) {
-            let supply = Supply::new(authorization, source, data);
-            let one = match supply.load(engine).await {
-                Ok(plugin) => accounts
-                    .entry(&authorization.id)
-                    .or_default()
-                    .prepare(
-                        tenant,
-                        authorization,
-                        &plugin.manifest,
-                        demand,
-                        &mut deployment.mistakes,
-                    )
-                    .await
-                    .map(|authorized| Ready {
-                        plugin,
-                        supply,
-                        authorized,
-                    }),
-                Err(error) => {
-                    // Two authorizations may name the same file.
-                    if complained.insert(source) {
-                        let spans = export.plugin_spans(authorization);
-                        let mistake = supply::mistake(tenant, spans, source, &error);
-                        deployment.unloadable.push(mistake);
+        let one = match ready.entry((authorization.id.as_str(), source)) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(room) => {
+                let supply = Supply::new(authorization, source, data);
+                room.insert(match supply.load(engine).await {
+                    Ok(plugin) => {
+                        let accounts = accounts.entry(&authorization.id).or_default();
+                        let (manifest, mistakes) = (&plugin.manifest, &mut deployment.mistakes);
+                        let authorized =
+                            accounts.prepare(tenant, authorization, manifest, demand, mistakes);
+                        authorized.await.map(|authorized| Ready {
+                            plugin,
+                            supply,
+                            authorized,
+                        })
                     }
-                    None
-                }
-            };
-            ready.insert(key, one);
-        }
+                    Err(error) => {
+                        // Two authorizations may name the same file.
+                        if complained.insert(error.to_string()) {
+                            let spans = export.plugin_spans(authorization);
+                            let mistake = supply::mistake(tenant, spans, source, &error);
+                            deployment.unloadable.push(mistake);
+                        }
+                        None
+                    }
+                })
+            }
+        };
         let before = deployment.mistakes.len();
         sources(tenant, export, &mut deployment.mistakes);
-        let Some(Some(ready)) = ready.get(&key) else {
+        let Some(ready) = one else {
             continue;
         };
-        match one(tenant, export, ready, data).await {
+        match deployed(tenant, export, ready, data).await {
             Ok(one) if deployment.mistakes.len() == before => deployment.deployed.push(one),
             Ok(_) => {}
             Err(found) => deployment.mistakes.extend(found),
@@ -255,7 +252,7 @@ fn sources(tenant: &Tenant, export: &ExportConfig, mistakes: &mut Vec<Mistake>) 
     }
 }
 
-async fn one(
+async fn deployed(
     tenant: &Tenant,
     export: &ExportConfig,
     ready: &Ready,

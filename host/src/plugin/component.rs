@@ -98,7 +98,9 @@ impl ComponentFile {
         }
         let text = self.signature()?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        signature::judge(&name, &self.bytes, text, keys).map_err(|unsigned| {
+        // What is kept is called by its digest, whatever its author called it.
+        let name = (!name.starts_with(&self.sha256)).then_some(&*name);
+        signature::judge(name, &self.bytes, text, keys).map_err(|unsigned| {
             let ids: Vec<_> = keys.iter().map(SigningKey::id).collect();
             LoadError::Unsigned {
                 path: self.path.clone(),

@@ -79,10 +79,10 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// Judges the bytes of a component with this file's name by what should be its signature. It is
-/// enough that one of the keys has signed.
+/// Judges the bytes of a component by what should be its signature. It is enough that one of the keys
+/// has signed. The file's name, where its author may have given it, only makes for a better message.
 pub(crate) fn judge(
-    file: &str,
+    file: Option<&str>,
     bytes: &[u8],
     signature: Option<&str>,
     keys: &[SigningKey],
@@ -103,7 +103,7 @@ pub(crate) fn judge(
         return Ok(());
     }
     match of_file(signature.trusted_comment()) {
-        Some(named) if named != file => Err(Unsigned::OtherFile(named)),
+        Some(named) if file.is_some_and(|file| file != named) => Err(Unsigned::OtherFile(named)),
         _ => Err(Unsigned::Altered(id)),
     }
 }
@@ -153,11 +153,12 @@ mod tests {
     fn a_signature_by_one_of_the_keys_passes() {
         let ((pair, key), (_, other)) = (keys(), keys());
         let signature = sign(&pair, b"bytes", "timestamp:1\tfile:a.wasm\thashed");
-        let judged = |keys: &[_]| judge("a.wasm", b"bytes", Some(&signature), keys);
+        let judged = |keys: &[_]| judge(Some("a.wasm"), b"bytes", Some(&signature), keys);
         assert_eq!(judged(std::slice::from_ref(&key)), Ok(()));
         assert_eq!(judged(&[other.clone(), key.clone()]), Ok(()));
         // A file may be renamed.
-        let renamed = judge("b.wasm", b"bytes", Some(&signature), &[key.clone()]);
+        let keys = [key.clone()];
+        let renamed = judge(Some("b.wasm"), b"bytes", Some(&signature), &keys);
         assert_eq!(renamed, Ok(()));
         assert_eq!(judged(&[other]), Err(Unsigned::OtherKey(key.id.clone())));
         assert_eq!(judged(&[]), Err(Unsigned::OtherKey(key.id)));
@@ -181,8 +182,8 @@ mod tests {
              wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==",
         ] {
             let keys = [key.clone()];
-            assert_eq!(judge("test", b"test", Some(signature), &keys), Ok(()));
-            let altered = judge("test", b"tesu", Some(signature), &keys);
+            assert_eq!(judge(None, b"test", Some(signature), &keys), Ok(()));
+            let altered = judge(None, b"tesu", Some(signature), &keys);
             assert_eq!(altered, Err(Unsigned::Altered(key.id.clone())));
         }
     }
@@ -193,18 +194,19 @@ mod tests {
         let keys = [key.clone()];
         let comment = "timestamp:1\tfile:a.wasm\thashed";
         let good = sign(&pair, b"bytes", comment);
-        let judged = |signature: &str| judge("a.wasm", b"bytes", Some(signature), &keys);
+        let judged = |signature: &str| judge(Some("a.wasm"), b"bytes", Some(signature), &keys);
         let altered = Err(Unsigned::Altered(key.id.clone()));
         assert_eq!(
-            judge("a.wasm", b"bytes", None, &keys),
+            judge(Some("a.wasm"), b"bytes", None, &keys),
             Err(Unsigned::Missing)
         );
-        assert_eq!(judge("a.wasm", b"bytez", Some(&good), &keys), altered);
+        assert_eq!(judge(Some("a.wasm"), b"bytez", Some(&good), &keys), altered);
         // The comment is signed as well.
         assert_eq!(judged(&good.replace("timestamp:1", "timestamp:2")), altered);
         let other = sign(&pair, b"others", "timestamp:1\tfile:b.wasm\thashed");
         let named = Err(Unsigned::OtherFile("b.wasm".to_owned()));
         assert_eq!(judged(&other), named);
+        assert_eq!(judge(None, b"bytes", Some(&other), &keys), altered);
         // What is no plain name is not shown.
         let forged = sign(&pair, b"others", "file:\x1b[31m");
         assert_eq!(judged(&forged), altered);

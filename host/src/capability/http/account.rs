@@ -130,6 +130,22 @@ mod tests {
         assert_eq!(sent(), "second-key");
     }
 
+    #[tokio::test]
+    async fn another_credential_of_the_authorization_shares_its_quota_and_not_its_refusal() {
+        use futures_util::FutureExt;
+
+        let first = Account::new(credential("some-key"), 1);
+        let second = first.beside(credential("other-key"));
+        let permit = first.quota.acquire(first.quota.ticket()).await;
+        let waits = second.quota.acquire(second.quota.ticket());
+        assert!(waits.now_or_never().is_none());
+        drop(permit);
+        let turn = second.quota.acquire(second.quota.ticket());
+        assert!(turn.now_or_never().is_some());
+        first.refuse(Some("401".to_owned()));
+        assert_eq!(*second.refused().borrow(), None);
+    }
+
     #[test]
     fn everybody_hears_of_a_refusal_once() {
         let account = Account::new(credential("some-key"), 1);
