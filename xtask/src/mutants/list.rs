@@ -25,7 +25,7 @@ pub enum Tests {
 
 const SIMULATION: Tests = Tests::Unit("export::simulation");
 
-pub const MUTANTS: [Mutant; 31] = [
+pub const MUTANTS: [Mutant; 34] = [
     // The last event wins.
     Mutant {
         name: "members-changes-side-by-side",
@@ -265,5 +265,26 @@ pub const MUTANTS: [Mutant; 31] = [
         find: "map(|c| if plain(c) { c } else { ' ' })",
         replace: "map(|c| if plain(c) { c } else { c })",
         noticed_by: Tests::Unit("plugin::tidy"),
+    },
+    Mutant {
+        name: "any-import-is-taken",
+        file: "host/src/plugin/inspect.rs",
+        find: "let given = |name: &&String| name.starts_with(PACKAGE) || wasi::is_given(name);",
+        replace: "let given = |_: &&String| true;",
+        noticed_by: Tests::Program("hostile::closed_wasi"),
+    },
+    Mutant {
+        name: "any-host-is-the-destination",
+        file: "host/src/capability/http/target.rs",
+        find: "match authority.as_str().eq_ignore_ascii_case(PLACEHOLDER) {",
+        replace: "match authority.as_str() != PLACEHOLDER {",
+        noticed_by: Tests::Unit("capability::http::target"),
+    },
+    Mutant {
+        name: "who-waits-keeps-the-turn",
+        file: "host/src/plugin/turn.rs",
+        find: "if polled.is_pending() && !self.in_line.load(Ordering::Relaxed) {",
+        replace: "if polled.is_ready() && !self.in_line.load(Ordering::Relaxed) {",
+        noticed_by: Tests::Unit("plugin::turn"),
     },
 ];
