@@ -34,6 +34,65 @@ async fn a_javascript_destination_loses_nothing() -> Result<()> {
     lives_through_kills("javascript").await
 }
 
+/// An engine's own `fetch` goes through the gate: what was granted arrives with the credential, however
+/// many at once; what was not is denied, also behind a body of megabytes.
+#[tokio::test]
+async fn fetch_in_javascript_goes_through_the_gate() -> Result<()> {
+    let Some(webhook) = built("javascript")? else {
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let sluice = Sluice::new(folder.path(), KEY);
+    let receiver = Receiver::start().await?;
+    let path = |name: &str| folder.path().join(name);
+    let plugin = webhook.with_file_name("javascript_fetch.wasm");
+    let live =
+        tenant(&receiver.url(), &plugin).replace("members = { file = \"members.ndjson\" }\n", "");
+    std::fs::write(path("test.toml"), live)?;
+    let endpoint = receiver.url();
+    let asked = [
+        (
+            "GET|https://destination/members|0|1".to_owned(),
+            "1 times, answered 200: {}",
+        ),
+        (
+            format!("GET|{endpoint}/members|0|1"),
+            "1 times, answered 200: {}",
+        ),
+        (
+            "POST|https://destination/members|1000|200".to_owned(),
+            r#"200 times, answered 200: {"rejected":[]}"#,
+        ),
+        (
+            "POST|https://destination/admin|3000000|1".to_owned(),
+            "no answer: TypeError",
+        ),
+        (
+            "POST|https://evil.test/members|3000000|1".to_owned(),
+            "no answer: TypeError",
+        ),
+        (
+            "POST|http://169.254.169.254/latest|10|1".to_owned(),
+            "no answer: TypeError",
+        ),
+    ];
+    let change = |(n, (what, _)): (usize, &(String, &str))| {
+        json!({"change": "update", "user": {"user_id": n, "external": what}}).to_string()
+    };
+    let changes: Vec<_> = asked.iter().enumerate().map(change).collect();
+    append(&path("changes.ndjson"), &changes)?;
+    let ended = sluice.call(&["run", "--until-idle"]).await?;
+    ensure!(ended.code == Some(7), "{ended:?}");
+    let store = Store::open_read_only(&path(".sluice/test/everyone"))?;
+    let rows = store.quarantine(&QuarantineFilter::default(), None)?;
+    let mut found: Vec<_> = rows.iter().map(|row| row.reason.as_str()).collect();
+    let mut expected = asked.each_ref().map(|(_, says)| *says);
+    found.sort_unstable();
+    expected.sort_unstable();
+    ensure!(found == expected, "{found:#?}\n{ended:?}");
+    Ok(())
+}
+
 /// What interpreters need fits into the defaults: nothing is configured here but the export.
 #[tokio::test]
 async fn the_limits_have_room_for_an_interpreter() -> Result<()> {

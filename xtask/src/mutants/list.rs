@@ -25,7 +25,7 @@ pub enum Tests {
 
 const SIMULATION: Tests = Tests::Unit("export::simulation");
 
-pub const MUTANTS: [Mutant; 37] = [
+pub const MUTANTS: [Mutant; 43] = [
     // The last event wins.
     Mutant {
         name: "members-changes-side-by-side",
@@ -307,5 +307,48 @@ pub const MUTANTS: [Mutant; 37] = [
         find: "served.max().map(",
         replace: "served.min().map(",
         noticed_by: Tests::Unit("plugin::track"),
+    },
+    Mutant {
+        name: "any-import-is-taken",
+        file: "host/src/plugin/inspect.rs",
+        find: "let given = |name: &&String| name.starts_with(PACKAGE) || wasi::is_given(name);",
+        replace: "let given = |_: &&String| true;",
+        noticed_by: Tests::Program("hostile::closed_wasi"),
+    },
+    Mutant {
+        name: "any-host-is-the-destination",
+        file: "host/src/capability/http/target.rs",
+        find: "match authority.as_str().eq_ignore_ascii_case(PLACEHOLDER) {",
+        replace: "match authority.as_str() != PLACEHOLDER {",
+        noticed_by: Tests::Unit("capability::http::target"),
+    },
+    Mutant {
+        name: "who-waits-keeps-the-turn",
+        file: "host/src/plugin/turn.rs",
+        find: "if polled.is_pending() && !self.in_line.load(Ordering::Relaxed) {",
+        replace: "if polled.is_ready() && !self.in_line.load(Ordering::Relaxed) {",
+        noticed_by: Tests::Unit("plugin::turn"),
+    },
+    // A swap loses nothing.
+    Mutant {
+        name: "candidate-has-the-last-word",
+        file: "host/src/export/versions/canary.rs",
+        find: "let second = deliver_plain(context, arbiter, &again).await;",
+        replace: "let second = deliver_plain(context, candidate, &again).await;",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "candidate-that-traps-is-promoted",
+        file: "host/src/export/versions/tally.rs",
+        find: "if new.crashes > 0 {",
+        replace: "if new.crashes > 9_999 {",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "nobody-is-asked-about-an-old-job",
+        file: "host/src/export/versions/poll.rs",
+        find: "by.filter(|by| by != active.component())",
+        replace: "by.filter(|by| by.is_empty())",
+        noticed_by: SIMULATION,
     },
 ];
