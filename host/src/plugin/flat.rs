@@ -40,7 +40,7 @@ impl Kind {
 
 /// The contract's codes for what a cell is.
 pub mod cell {
-    #![allow(missing_docs, reason = "wit/types.wit says what each is")]
+    #![allow(missing_docs, reason = "wit/0.2/types.wit says what each is")]
     pub const ABSENT: u8 = 0;
     pub const NULL: u8 = 1;
     pub const TEXT: u8 = 2;

@@ -57,7 +57,7 @@ pub fn ndjson(data: &[u8]) {
     flat(&batch.rows, columns.len());
 }
 
-/// The promises of `wit/types.wit` about a batch, and that a piece of it is a batch with the same
+/// The promises of `wit/0.2/types.wit` about a batch, and that a piece of it is a batch with the same
 /// cells.
 fn flat(rows: &Rows, columns: usize) {
     let batch = rows.batch(columns);
