@@ -37,6 +37,8 @@ mod golden;
 mod guide;
 #[path = "all/hostile.rs"]
 mod hostile;
+#[path = "all/hot_swap.rs"]
+mod hot_swap;
 #[path = "all/isolation.rs"]
 mod isolation;
 #[path = "all/journey.rs"]

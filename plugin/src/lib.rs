@@ -111,4 +111,5 @@ impl Destination for RetentionScience {
     }
 }
 
+#[cfg(feature = "component")]
 sluice_guest::export!(RetentionScience);

@@ -42,7 +42,9 @@ pub fn build() -> Result<PathBuf> {
     let guests = ["--workspace", "--lib", "--examples"];
     let manifest = root().join("tests/guests/Cargo.toml");
     let built = cargo(&toolchain, &manifest, &guests, "plugins")?;
-    install(&built, "sluice_probe.wasm", &components)?;
+    for tried in ["sluice_probe.wasm", "sluice_versions.wasm"] {
+        install(&built, tried, &components)?;
+    }
     for frozen in ["sluice_frozen_0_1_0.wasm", "sluice_frozen_0_2_0.wasm"] {
         install(&built, frozen, &components.join("frozen"))?;
     }
