@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value};
 use sluice_guest::http::{self, Body, Failure, Request, Response};
 use sluice_guest::{
-    Batch, Delivery, File, Finding, ImportStatus, Place, Problem, Rejection, Report, Rows,
+    Batch, Delivery, Ended, File, Finding, ImportStatus, Place, Problem, Rejection, Report, Rows,
     Settings, Staged, Throttle,
 };
 
@@ -181,13 +181,7 @@ impl Bad {
 
     pub fn poll(token: String) -> Result<ImportStatus, Problem> {
         let session = session()?;
-        let nothing = || Report {
-            message: String::new(),
-            accepted: None,
-            refused: None,
-            rows: vec![],
-            extra: vec![],
-        };
+        let nothing = || Report::from(Ended::default());
         let how = session.how.as_str();
         if how == "poll-fresh" {
             return Err(Problem::Fatal("nothing was submitted here".to_owned()));
