@@ -81,13 +81,18 @@ fn nothing(span: Range<usize>) -> (PluginSource, PluginSpans) {
     from_file(At { value, span }, Path::new(""))
 }
 
+/// What a name must be.
+type Rule = fn(&str) -> Result<(), BadName>;
+
+/// A way to say which version: its key, what it makes of the text, and what that must be.
+type Way = (&'static str, fn(String) -> Which, Rule);
+
 /// A version of the registry.
 fn kept(table: Section<'_>) -> (PluginSource, PluginSpans) {
     let collector = table.collector;
     let whole = table.span.clone();
     let name = table.text("name");
-    type Rule = fn(&str) -> Result<(), BadName>;
-    let ways: [(_, fn(String) -> Which, Rule); 3] = [
+    let ways: [Way; 3] = [
         ("version", Which::Version, names::version),
         ("channel", Which::Channel, names::channel),
         ("sha256", Which::Sha256, names::sha256),
