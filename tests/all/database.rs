@@ -141,7 +141,11 @@ async fn a_store_of_another_format_is_refused() -> Result<()> {
         Connection::open(database(&world))?
             .query_row("PRAGMA user_version", [], |row| row.get(0))?;
     set(1)?;
-    refuses(&world, &["has format 1", "Use the version that wrote it"]).await?;
+    refuses(
+        &world,
+        &["has format 1", "Use the version that wrote it otherwise"],
+    )
+    .await?;
     set(format)?;
     world.finish().await
 }

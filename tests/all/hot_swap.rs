@@ -60,7 +60,8 @@ async fn live(members: u64, seed: u64, tuning: &str) -> Result<(World, Running)>
 
 /// Appends changes one at a time until the last swap has ended: each is a batch.
 async fn feed_until_ended(world: &mut World, running: &mut Running, to: &str) -> Result<Value> {
-    for number in 5..20_000 {
+    let first = world.expected.counts().changes;
+    for number in first..20_000 {
         world.append(number..number + 1)?;
         let sent = |status: &Value| status["live"]["pending"] == 0;
         running.until_status(&world.sluice, "sent", sent).await?;
@@ -133,10 +134,7 @@ const BAD: [(&str, &str); 3] = [
         "traps",
         "it failed on a batch, its 5th of 20, that the old version did not fail on",
     ),
-    (
-        "rejects",
-        "it rejected 3 of 3 rows, all of which the old version delivered",
-    ),
+    ("rejects", "rows, all of which the old version delivered"),
     ("slow", "it is slow: half of its batches took more than"),
 ];
 
@@ -195,14 +193,14 @@ async fn a_new_route_needs_consent() -> Result<()> {
         .until_status(&world.sluice, "the old one", old)
         .await?;
     // By hand it is shown, and refused until it is agreed to.
-    let next = file(&world, 3, "greedy")?;
+    let next = file(&world, 8, "greedy")?;
     let ended = swap(&world, &[&next]).await?;
     ensure!(ended.code == Some(10), "{ended:?}");
     ensure!(ended.stdout.contains("+ POST /everybody"), "{ended:?}");
     ensure!(ended.stderr.contains("--consent-routes"), "{ended:?}");
     let ended = swap(&world, &[&next, "--consent-routes", "--detach"]).await?;
     ensure!(ended.code == Some(0), "{ended:?}");
-    let last = feed_until_ended(&mut world, &mut running, "0.9.03").await?;
+    let last = feed_until_ended(&mut world, &mut running, "0.9.08").await?;
     ensure!(last["outcome"] == "promoted", "{last}");
     let ended = running.terminate().await?;
     ensure!(ended.code == Some(0), "{ended:?}");
@@ -241,6 +239,8 @@ async fn a_job_of_the_old_version_is_its_own_if_the_new_one_does_not_know_it() -
 
     let mut world = World::new(40, 705).await?;
     world.simulator.set_clock(ClockMode::Manual);
+    let late = serde_json::json!({ "queue_delay_ms": 60_000 });
+    world.simulator.patch_config(&late)?;
     world.append(0..10)?;
     let mut running = world.start(&[])?;
     let importing = |status: &Value| status["phase"] == "importing";
@@ -262,8 +262,7 @@ async fn a_job_of_the_old_version_is_its_own_if_the_new_one_does_not_know_it() -
     running
         .until_said("the version that began the import job is asked about it")
         .await?;
-    world.simulator.set_clock(ClockMode::Real);
-    world.simulator.release_jobs();
+    world.simulator.advance(60_000).await;
     let live = |status: &Value| status["phase"] == "live" && status["live"]["pending"] == 0;
     running.until_status(&world.sluice, "live", live).await?;
     let ended = running.terminate().await?;

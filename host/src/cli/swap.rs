@@ -261,8 +261,17 @@ async fn checked(candidates: &[Candidate]) -> bool {
     let mut fine = true;
     for one in candidates {
         let spec = &one.deployed.spec;
+        let state = match one.deployed.memory() {
+            Ok(state) => state,
+            Err(error) => {
+                fine = false;
+                eprintln!("error: {}: {error}", spec.name());
+                continue;
+            }
+        };
         let grant = Grant {
             http: one.fit.way.http.clone(),
+            state,
             ..Grant::none(LogSink::new(&spec.name(), &spec.limits))
         };
         let asked = async {

@@ -1,10 +1,11 @@
 //! Calls of the plugin under test: in the real sandbox, with the real limits, each in a fresh
 //! instance, and with a destination that is a script.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::capability::http::{Asked, Policy, Script, Scripted};
-use crate::capability::{Http, LogSink, StagedFile};
+use crate::capability::state::Scratch;
+use crate::capability::{Http, LogSink, StagedFile, State};
 use crate::plugin::flat::Rows;
 use crate::plugin::types::{
     Delivery, File, Finding, ImportStatus, Manifest, Problem, Settings, Staged,
@@ -20,6 +21,8 @@ pub struct Bench {
     pub plugin: Plugin,
     pub limits: Limits,
     noticed: Mutex<Noticed>,
+    /// What the last `submit` left to remember: `poll` finds it there.
+    remembered: Mutex<State>,
 }
 
 /// What is judged over all calls.
@@ -61,13 +64,23 @@ pub fn decided<T>(answer: Result<T, CallError>) -> Result<Result<T, Problem>, St
     }
 }
 
+fn nothing_remembered() -> State {
+    State::Kept(Arc::new(Scratch::with([])))
+}
+
 impl Bench {
     pub fn new(plugin: Plugin) -> Self {
         Self {
             plugin,
             limits: Limits::default(),
             noticed: Mutex::default(),
+            remembered: Mutex::new(nothing_remembered()),
         }
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, State> {
+        let remembered = self.remembered.lock();
+        remembered.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -107,6 +120,7 @@ impl Bench {
         };
         let work = async |session: Session| session.submit(&file).await;
         let way = Scripted::new(policy.clone(), script);
+        *self.remembered() = nothing_remembered();
         self.call(settings, Some(way), Some(file.bytes), work).await
     }
 
@@ -128,6 +142,7 @@ impl Bench {
         policy: &Policy,
         script: Box<Script>,
     ) -> Called<()> {
+        *self.remembered() = nothing_remembered();
         let work = async |session: Session| session.check().await;
         let way = Scripted::new(policy.clone(), script);
         self.call(settings, Some(way), None, work).await
@@ -140,6 +155,8 @@ impl Bench {
         rows: &Rows,
         script: Box<Script>,
     ) -> Called<Delivery> {
+        // The same batch once more is to ask for the same.
+        *self.remembered() = nothing_remembered();
         let work = async |session: Session| session.deliver(rows).await;
         let way = Scripted::new(policy.clone(), script);
         self.call(settings, Some(way), None, work).await
@@ -164,6 +181,7 @@ impl Bench {
                 sent: Arc::default(),
             }),
             usage: usage.clone(),
+            state: self.remembered().clone(),
             ..Grant::none(log.clone())
         };
         let answer = match self.session(settings, grant).await {

@@ -91,7 +91,7 @@ pub enum StoreError {
     #[error(
         "store {path} has format {found}; this program reads format {expected}. {}",
         match found < expected {
-            true => "`sluice run` brings it up to date if it is not too old; else use the version that wrote it",
+            true => "`sluice run` brings it up to date if it is not too old. Use the version that wrote it otherwise",
             false => "Use the version that wrote it, or a newer one",
         }
     )]

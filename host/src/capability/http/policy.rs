@@ -171,14 +171,18 @@ impl Policy {
         self.rules.iter().map(|rule| rule.pattern.to_string())
     }
 
-    /// Those of them that the operator has not left out.
+    /// What it comes to, for people and for comparing two versions of a plugin: where requests go, and the
+    /// routes that the operator has not left out.
     pub fn granted(&self) -> Vec<String> {
         let granted = |rule: &&Rule| {
             let grants = self.narrowed.as_ref();
             grants.is_none_or(|grants| grants.iter().any(|grant| rule.pattern.meets(&grant.0)))
         };
         let rules = self.rules.iter().filter(granted);
-        rules.map(|rule| rule.pattern.to_string()).collect()
+        let routes = rules.map(|rule| rule.pattern.to_string());
+        std::iter::once(format!("requests to {}", self.endpoint))
+            .chain(routes)
+            .collect()
     }
 
     /// Whether a grant is about any of the manifest's routes.
