@@ -19,6 +19,7 @@ pub struct LogSink(Arc<Inner>);
 
 struct Inner {
     origin: String,
+    silent: bool,
     lines_per_second: u32,
     bytes_per_second: u32,
     lines: DefaultDirectRateLimiter,
@@ -30,6 +31,15 @@ struct Inner {
 impl LogSink {
     /// A sink whose lines name `origin`: the export, or what is being called.
     pub fn new(origin: &str, limits: &Limits) -> Self {
+        Self::with(origin, false, limits)
+    }
+
+    /// A sink that counts lines and writes none: for calls that are only made again.
+    pub(crate) fn silent(limits: &Limits) -> Self {
+        Self::with("", true, limits)
+    }
+
+    fn with(origin: &str, silent: bool, limits: &Limits) -> Self {
         let quota = |per_second: u32| {
             let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
             RateLimiter::direct(Quota::per_second(per_second))
@@ -38,6 +48,7 @@ impl LogSink {
         let bytes_per_second = limits.log_bytes_per_second.max(LINE_BYTES as u32);
         Self(Arc::new(Inner {
             origin: origin.to_owned(),
+            silent,
             lines_per_second: limits.log_lines_per_second,
             bytes_per_second,
             lines: quota(limits.log_lines_per_second),
@@ -50,7 +61,7 @@ impl LogSink {
     pub(crate) fn write(&self, level: Level, message: &str) -> Result<(), &'static str> {
         let message = tidy::line(message, LINE_BYTES);
         if let Err(limit) = self.0.allows(message.len()) {
-            if self.0.warnings.check().is_ok() {
+            if !self.0.silent && self.0.warnings.check().is_ok() {
                 let Inner {
                     origin,
                     lines_per_second,
@@ -65,6 +76,9 @@ impl LogSink {
                 );
             }
             return Err(limit);
+        }
+        if self.0.silent {
+            return Ok(());
         }
         let export = &self.0.origin;
         match level {

@@ -61,7 +61,7 @@ impl Rig {
         let usage = Arc::<Usage>::default();
         let grant = Grant {
             http: Http::Tape(tape.clone()),
-            log: LogSink::new("replay", &self.limits),
+            log: LogSink::silent(&self.limits),
             staged: staged(again.input),
             turns: self.turns.clone(),
             usage: usage.clone(),
