@@ -166,11 +166,7 @@ impl Capturing {
         {
             let _ = self.update(store, orders, now_ms).await;
         }
-        let mut book = self.book();
-        let over = |order: &mut Order| order.wanted.until_ms <= now_ms;
-        let over: Vec<_> = book.orders.extract_if(.., over).collect();
-        self.watch(&book);
-        drop(book);
+        let over = self.take_orders(|order| order.wanted.until_ms <= now_ms);
         over.into_iter().for_each(|order| self.finish(order));
     }
 
@@ -242,11 +238,7 @@ impl Capturing {
 
     /// The export ends: what there is of a capture has to do. Waits until it is written, for a while.
     pub async fn settle(self: &Arc<Self>) {
-        let mut book = self.book();
-        let begun = |order: &mut Order| !order.taken.is_empty();
-        let begun: Vec<_> = book.orders.extract_if(.., begun).collect();
-        self.watch(&book);
-        drop(book);
+        let begun = self.take_orders(|order| !order.taken.is_empty());
         begun.into_iter().for_each(|order| self.finish(order));
         let settled = async {
             loop {
@@ -350,6 +342,14 @@ impl Capturing {
         let mut book = self.book();
         book.at_work.retain(|work| !work.is_finished());
         book.at_work.push(work);
+    }
+
+    /// Takes orders out that are to be finished.
+    fn take_orders(&self, which: impl Fn(&Order) -> bool) -> Vec<Order> {
+        let mut book = self.book();
+        let taken = book.orders.extract_if(.., |order| which(order)).collect();
+        self.watch(&book);
+        taken
     }
 
     fn watch(&self, book: &Book) {
