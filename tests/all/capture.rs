@@ -75,6 +75,8 @@ fn words(world: &World) -> Result<BTreeSet<String>> {
         }
     }
     ensure!(found.len() > 20, "{found:?}");
+    // A method, in every capture.
+    found.remove("post");
     Ok(found)
 }
 
@@ -95,9 +97,17 @@ fn words_of_calls(capture: &Capture) -> BTreeSet<String> {
 async fn a_masked_capture_of_every_kind_of_call_holds_nothing_of_a_member_and_replays_the_same()
 -> Result<()> {
     let mut world = World::new(60, 71).await?;
+    // Masked ones are none, so that the plugin would refuse the rows, and say what it knows.
+    let known = ["country", "gender"];
+    world
+        .tenant
+        .fields
+        .retain(|(_, to)| !known.contains(&to.as_str()));
+    world.configure()?;
     world.append(0..40)?;
-    let (path, _) = order(&world, 6, &CallKind::ALL, false)?;
-    world.finish().await?;
+    let (path, _) = order(&world, 500, &CallKind::ALL, false)?;
+    let ended = world.run(&["--until-idle"]).await?;
+    ensure!(matches!(ended.code, Some(0 | 7)), "{ended:?}");
     ensure!(mode(&path)? == 0o600, "others can read it");
     let capture = folder::read(&path)?;
     let kinds: BTreeSet<_> = capture
@@ -106,11 +116,7 @@ async fn a_masked_capture_of_every_kind_of_call_holds_nothing_of_a_member_and_re
         .map(|call| call.input.kind().name())
         .collect();
     ensure!(kinds.len() == 4, "{kinds:?}");
-    ensure!(
-        capture.header.masked && capture.header.calls == 6,
-        "{:?}",
-        capture.header
-    );
+    ensure!(capture.header.masked, "{:?}", capture.header);
     let bytes = std::fs::read_to_string(&path)?;
     ensure!(!bytes.contains(KEY), "the key is in it");
     let real = words(&world)?;
@@ -133,7 +139,8 @@ async fn a_masked_capture_of_every_kind_of_call_holds_nothing_of_a_member_and_re
     let sent = world.simulator.requests().len();
     let same = replay(&world.sluice, &path, "plugin.wasm", &[]).await?;
     ensure!(same.code == Some(0), "{same:?}");
-    ensure!(same.stdout.contains("6 the same, 0 differ"), "{same:?}");
+    let all = format!("{} the same, 0 differ", capture.calls.len());
+    ensure!(same.stdout.contains(&all), "{same:?}");
     // The same bytes whenever it is asked for, also of what differs.
     std::fs::write(world.path("other.wasm"), with_another_flag()?)?;
     let differs = replay(&world.sluice, &path, "other.wasm", &["--json"]).await?;

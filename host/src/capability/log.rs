@@ -52,7 +52,7 @@ impl LogSink {
     pub(crate) fn write(&self, level: Level, message: &str) -> Result<(), &'static str> {
         let message = tidy::line(message, LINE_BYTES);
         if let Err(limit) = self.0.allows(message.len()) {
-            if self.0.warnings.check().is_ok() {
+            if self.0.kept.is_none() && self.0.warnings.check().is_ok() {
                 let Inner {
                     origin,
                     lines_per_second,

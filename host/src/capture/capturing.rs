@@ -93,7 +93,10 @@ impl Capturing {
 
     /// Sees what was wanted before the export was started: so its very first call is captured.
     pub fn begin(&self, store: &Store, now_ms: i64) -> Result<(), StoreError> {
-        for (id, order) in store.capture_orders()? {
+        let orders = store.capture_orders()?;
+        let waited_for: Vec<_> = orders.iter().map(|(id, _)| *id).collect();
+        self.sweep(&waited_for);
+        for (id, order) in orders {
             if let Some(order) = order.filter(|order| order.is_open() && now_ms < order.until_ms) {
                 self.add(id, order, store);
             }
@@ -163,16 +166,12 @@ impl Capturing {
         {
             let _ = self.update(store, orders, now_ms).await;
         }
-        let mut book = self.book();
-        let over = |order: &mut Order| order.wanted.until_ms <= now_ms;
-        let over: Vec<_> = book.orders.extract_if(.., over).collect();
-        self.watch(&book);
-        drop(book);
+        let over = self.take_orders(|order| order.wanted.until_ms <= now_ms);
         over.into_iter().for_each(|order| self.finish(order));
     }
 
     async fn update(
-        &self,
+        self: &Arc<Self>,
         store: &Store,
         found: Vec<(i64, Option<CaptureOrder>)>,
         now_ms: i64,
@@ -199,13 +198,8 @@ impl Capturing {
             book.stale_ms = stale_ms;
             book.orders.retain(|order| waited_for.contains(&order.id));
         }
-        let (directory, export) = (self.directory.clone(), self.export.clone());
-        blocking(move || {
-            if let Err(error) = folder::sweep(&directory, &waited_for) {
-                tracing::warn!(%export, %error, "captures that nobody waits for cannot be removed");
-            }
-        })
-        .await;
+        let work = self.clone();
+        blocking(move || work.sweep(&waited_for)).await;
         if !stale.is_empty() {
             store
                 .run(move |store| store.withdraw_captures(&stale))
@@ -218,6 +212,12 @@ impl Capturing {
             }
         }
         Ok(())
+    }
+
+    fn sweep(&self, waited_for: &[i64]) {
+        if let Err(error) = folder::sweep(&self.directory, waited_for) {
+            tracing::warn!(export = %self.export, %error, "captures that nobody waits for cannot be removed");
+        }
     }
 
     fn add(&self, id: i64, wanted: CaptureOrder, store: &Store) {
@@ -236,8 +236,10 @@ impl Capturing {
         self.watch(&book);
     }
 
-    /// Waits for captures that are being written, for a while.
-    pub async fn settle(&self) {
+    /// The export ends: what there is of a capture has to do. Waits until it is written, for a while.
+    pub async fn settle(self: &Arc<Self>) {
+        let begun = self.take_orders(|order| !order.taken.is_empty());
+        begun.into_iter().for_each(|order| self.finish(order));
         let settled = async {
             loop {
                 let at_work = std::mem::take(&mut self.book().at_work);
@@ -268,10 +270,13 @@ impl Capturing {
                 },
             };
             tracing::info!(export = %work.export, calls = taken.len(), "captured");
-            // A store that fails is noticed by whoever works with it.
-            let _ = store
-                .run(move |store| store.note_capture(id, &wanted))
-                .await;
+            let noted = store.run(move |store| store.note_capture(id, &wanted));
+            // Withdrawn while it was written: nobody will take it. What a store that fails has left is
+            // swept at the next start.
+            if noted.await.is_ok_and(|waits| !waits) {
+                let directory = work.directory.clone();
+                blocking(move || folder::remove_asked(&directory, id)).await;
+            }
         });
     }
 
@@ -337,6 +342,14 @@ impl Capturing {
         let mut book = self.book();
         book.at_work.retain(|work| !work.is_finished());
         book.at_work.push(work);
+    }
+
+    /// Takes orders out that are to be finished.
+    fn take_orders(&self, which: impl Fn(&Order) -> bool) -> Vec<Order> {
+        let mut book = self.book();
+        let taken = book.orders.extract_if(.., |order| which(order)).collect();
+        self.watch(&book);
+        taken
     }
 
     fn watch(&self, book: &Book) {

@@ -556,6 +556,8 @@ impl Shown<'_> {
             Value::Array(items) => format!("a list of {}", items.len()),
             Value::Object(object) => format!("an object of {}", object.len()),
             Value::Null => "null".to_owned(),
+            // Its length would tell which.
+            Value::Bool(_) if self.show == Show::Masked => "xxxx".to_owned(),
             plain => self.value(&plain.to_string()),
         }
     }

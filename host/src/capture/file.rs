@@ -75,7 +75,8 @@ pub struct Version {
     pub contract: String,
 }
 
-/// Why a file is no capture that can be used. Quotes nothing of the file, which may hold anything.
+/// Why a file is no capture that can be used. Quotes nothing of the file, which may hold anything, but an
+/// endpoint or route that is none.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// A line is not what belongs there.
@@ -279,5 +280,74 @@ fn fits(header: &Header, call: &Call) -> Result<(), String> {
             "row {row} has {} cells, and the mapping has {columns} columns",
             rows[row].cells.len()
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEED: &[u8] = include_bytes!("../../../tests/fuzz/seeds/capture/every_kind");
+
+    #[test]
+    fn every_kind_of_call_is_read_and_written_the_same() {
+        let capture = Capture::read(SEED).unwrap();
+        assert_eq!(capture.calls.len(), 4);
+        assert_eq!(Capture::read(&capture.write()).unwrap(), capture);
+        let rig = capture.header.rig().unwrap();
+        // A stranger's limits are an operator's at most.
+        assert_eq!(
+            (rig.limits.memory_bytes, rig.limits.cpu.as_secs()),
+            (1 << 20, 600)
+        );
+    }
+
+    #[test]
+    fn what_is_cut_off_anywhere_is_an_error() {
+        // Without the line break at its end it is whole.
+        for end in 0..SEED.len() - 1 {
+            assert!(Capture::read(&SEED[..end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_quotes_nothing() {
+        let text = String::from_utf8(SEED.to_vec()).unwrap();
+        for (from, to, says) in [
+            (
+                "\"offset\": 0",
+                "\"offset\": \"Quokka\"",
+                "line 2 is JSON, but not",
+            ),
+            (
+                "[\"boolean\", \"true\"]",
+                "[\"Quokka\", \"true\"]",
+                "line 5 is JSON, but not",
+            ),
+            (
+                "[\"absent\", \"\"], ",
+                "",
+                "line 5: row 1 has 1 cells, and the mapping has 2",
+            ),
+            (
+                "\"calls\": 4",
+                "\"calls\": 3",
+                "has 4 calls, and was written with 3",
+            ),
+            ("\"sluice_capture\": 1", "\"sluice_capture\": 7", "format 7"),
+        ] {
+            let altered = text.replacen(from, to, 1);
+            assert_ne!(altered, text, "{from}");
+            let error = Capture::read(altered.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(says) && !error.contains("Quokka"), "{error}");
+        }
+        let policy = text.replacen("POST /users/*", "Quokka", 1);
+        let error = Capture::read(policy.as_bytes())
+            .unwrap()
+            .header
+            .rig()
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("is no route"), "{error}");
     }
 }

@@ -102,6 +102,12 @@ pub fn kept(export: &Path) -> io::Result<Vec<Kept>> {
     Ok(found)
 }
 
+/// Removes what an order has led to, once it was taken or is not wanted any more.
+pub fn remove_asked(export: &Path, order: i64) {
+    // What cannot be removed now is swept later.
+    let _ = std::fs::remove_file(asked(export, order));
+}
+
 /// Writes what somebody waits for.
 pub(super) fn write_asked(export: &Path, order: i64, bytes: &[u8]) -> io::Result<()> {
     make(&of(export))?;

@@ -62,7 +62,7 @@ impl Rig {
         let usage = Arc::<Usage>::default();
         let grant = Grant {
             http: Http::Tape(tape.clone()),
-            log: LogSink::new("replay", &self.limits),
+            log: LogSink::keeping(&self.limits),
             state: State::Kept(Arc::new(Scratch::with([]))),
             staged: staged(again.input),
             turns: self.turns.clone(),

@@ -34,7 +34,7 @@ pub struct Order {
     export: String,
     store: Store,
     id: i64,
-    path: PathBuf,
+    directory: PathBuf,
     patience: Duration,
 }
 
@@ -54,7 +54,7 @@ impl Order {
         let id = store.order_capture(&order, now)?;
         Ok(Self {
             export: export.to_owned(),
-            path: folder::asked(directory, id),
+            directory: directory.to_owned(),
             store,
             id,
             patience: wanted.patience,
@@ -71,7 +71,9 @@ impl Order {
                 bail!("the order was withdrawn by somebody else; try again");
             };
             match order.stage {
-                OrderStage::Done => return Ok(Ok(folder::read(&self.path)?)),
+                OrderStage::Done => {
+                    return Ok(Ok(folder::read(&folder::asked(&self.directory, self.id))?));
+                }
                 OrderStage::Failed(why) => return Ok(Err(format!("{}: {why}", self.export))),
                 OrderStage::Wanted if began.elapsed() > NOTICED && self.store.is_idle()? => {
                     return Ok(Err(format!(
@@ -104,7 +106,7 @@ impl Drop for Order {
     fn drop(&mut self) {
         // What cannot be withdrawn now is given up by the running process in a while.
         let _ = self.store.withdraw_captures(&[self.id]);
-        let _ = std::fs::remove_file(&self.path);
+        folder::remove_asked(&self.directory, self.id);
     }
 }
 

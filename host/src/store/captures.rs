@@ -91,17 +91,17 @@ impl Store {
         })
     }
 
-    /// Says how far an order is, if it was not withdrawn.
+    /// Says how far an order is; answers whether anybody still waits for it.
     ///
     /// # Errors
     /// The database's.
-    pub(crate) fn note_capture(&self, id: i64, order: &CaptureOrder) -> Result<(), StoreError> {
+    pub(crate) fn note_capture(&self, id: i64, order: &CaptureOrder) -> Result<bool, StoreError> {
         self.write(|tx| {
-            tx.execute(
+            let noted = tx.execute(
                 "UPDATE captures SET wanted = ?2 WHERE id = ?1",
                 (id, json(order)),
-            )
-            .map(drop)
+            );
+            Ok(noted? > 0)
         })
     }
 
