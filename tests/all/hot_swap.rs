@@ -345,6 +345,62 @@ async fn versions_are_swapped_every_second_in_a_storm_with_kills() -> Result<()>
     world.finish().await
 }
 
+/// Two exports of the plugin: the one that is named goes first, with all of its batches.
+#[tokio::test]
+async fn exports_that_are_named_go_first_and_one_verdict_holds_for_all() -> Result<()> {
+    let mut world = World::new(20, 708).await?;
+    world.tenant.tuning = "lanes = 1\n".to_owned();
+    world.configure()?;
+    let mut other = world.tenant.clone();
+    other.members = None;
+    other.changes = Some(r#"{ file = "nothing.ndjson" }"#.to_owned());
+    std::fs::write(world.path("other.toml"), other.text())?;
+    let mut running = world.start(&[])?;
+    let live = |all: &[Value]| all.len() == 2 && all.iter().all(|one| one["phase"] == "live");
+    running
+        .until_statuses(&world.sluice, "both live", live)
+        .await?;
+    let all = "runs retention-science 0.9.21";
+    for (number, how, outcome) in [(21, "good", "promoted"), (22, "traps", "rolled-back")] {
+        let next = file(&world, number, how)?;
+        let leader = ["--canary", "test/everyone", "--batches", "7", "--detach"];
+        let ended = swap(&world, &[&[next.as_str()], &leader[..]].concat()).await?;
+        ensure!(ended.code == Some(0), "{how}: {ended:?}");
+        let version = format!("0.9.{number}");
+        let begun = |all: &[Value]| {
+            let to = |one: &Value| one["versions"]["swap"]["to"]["version"] == version.as_str();
+            all.iter().all(to)
+        };
+        running
+            .until_statuses(&world.sluice, "begun in both", begun)
+            .await?;
+        let first = world.expected.counts().changes;
+        for change in first..first + 10 {
+            world.append(change..change + 1)?;
+            let sent = |all: &[Value]| all.iter().all(|one| one["live"]["pending"] == 0);
+            running.until_statuses(&world.sluice, "sent", sent).await?;
+        }
+        let ended = |all: &[Value]| all.iter().all(|one| one["versions"]["swap"].is_null());
+        running
+            .until_statuses(&world.sluice, "ended in both", ended)
+            .await?;
+        for status in world.sluice.statuses().await? {
+            let last = &status["versions"]["last"];
+            ensure!(last["outcome"] == outcome, "{how}: {status}");
+            let leads = status["export"] == "test/everyone";
+            let batches = last["new"]["batches"].as_u64();
+            ensure!((batches > Some(0)) == leads, "{how}: {status}");
+        }
+        let said = world.sluice.call(&["status"]).await?.stdout;
+        ensure!(said.matches(all).count() == 2, "{how}: {said}");
+    }
+    let ended = running.terminate().await?;
+    ensure!(ended.code == Some(0), "{ended:?}");
+    let all = world.sluice.statuses().await?;
+    let mine = all.iter().find(|one| one["export"] == "test/everyone");
+    world.prove_by(mine.context("no status")?)
+}
+
 #[tokio::test]
 async fn the_old_component_is_kept_for_as_long_as_it_is_needed() -> Result<()> {
     let (world, running) = live(10, 707, "").await?;

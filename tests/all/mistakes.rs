@@ -4,6 +4,8 @@
 use anyhow::{Context, Result, ensure};
 use sluice_audience::Audience;
 
+use sha2::{Digest, Sha256};
+
 use crate::golden_file::{Normal, golden};
 use crate::process::{KEY_VARIABLE, component};
 use crate::world::{KEY, World, append};
@@ -17,6 +19,12 @@ enum At {
     Line,
     /// At nothing: there is no such place.
     Nowhere,
+}
+
+/// The beginning of the component's SHA-256, which is another one with each compiler.
+fn digest() -> Result<String> {
+    let hash = Sha256::digest(std::fs::read(component())?);
+    Ok(hash[..6].iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Spoils a good configuration, calls the program, and compares what it says.
@@ -37,6 +45,7 @@ async fn shows(
     let ended = world.sluice.call(args).await?;
     let text = Normal::new(&ended.stderr)
         .hide(&world.tenant.endpoint, "ENDPOINT")
+        .hide(&digest()?, "DIGEST")
         .hide(&world.folder.path().display().to_string(), "FOLDER");
     let text = format!(
         "$ sluice {}\n{}{}exit code {}\n",

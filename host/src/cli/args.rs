@@ -526,11 +526,11 @@ pub struct CaptureArgs {
 pub struct ReplayArgs {
     /// The capture.
     pub file: PathBuf,
-    /// The component's file.
-    #[arg(long, value_name = "FILE")]
+    /// The component's file, or a version that is kept: NAME@VERSION, or the beginning of its SHA-256.
+    #[arg(long, value_name = "FILE|VERSION")]
     pub plugin: PathBuf,
     #[command(flatten)]
-    pub trust: Trust,
+    pub place: Loading,
     /// For programs.
     #[arg(long)]
     pub json: bool,

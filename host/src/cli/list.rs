@@ -7,7 +7,7 @@ use sluice::registry::{Listed, Registry, Users, short};
 
 use super::args::{VersionsArgs, Where};
 use super::exit::Exit;
-use super::stores::grouped;
+use super::stores::{self, grouped};
 use super::{logs, remove};
 
 /// One version, for programs.
@@ -23,8 +23,15 @@ struct Version {
 #[derive(Serialize)]
 struct All {
     versions: Vec<Version>,
-    /// The SHA-256 of components without a name.
-    nameless: Vec<String>,
+    nameless: Vec<Nameless>,
+}
+
+/// A component without a name: a swap keeps it, or nobody needs it any more.
+#[derive(Serialize)]
+struct Nameless {
+    sha256: String,
+    /// `null`, if that is not known.
+    used_by: Option<Vec<String>>,
 }
 
 pub fn list(args: &VersionsArgs) -> anyhow::Result<Exit> {
@@ -34,10 +41,15 @@ pub fn list(args: &VersionsArgs) -> anyhow::Result<Exit> {
         Ok(index) => index,
         Err(error) => return Ok(remove::refused(&error)),
     };
-    let users = match known(&args.place).map(|config| registry.in_use(&config)) {
-        Some(Ok(users)) => Some(users),
-        Some(Err(error)) => return Ok(remove::refused(&error)),
+    let users = match known(&args.place) {
         None => None,
+        Some(config) => match registry.in_use(&config) {
+            Ok(mut users) => {
+                stores::add_users(&mut users, &config, &args.place)?;
+                Some(users)
+            }
+            Err(error) => return Ok(remove::refused(&error)),
+        },
     };
     let versions = index.versions.into_iter().map(|listed| Version {
         used_by: used_by(users.as_ref(), &listed.entry.sha256),
@@ -45,7 +57,14 @@ pub fn list(args: &VersionsArgs) -> anyhow::Result<Exit> {
     });
     let all = All {
         versions: versions.collect(),
-        nameless: index.nameless,
+        nameless: index
+            .nameless
+            .into_iter()
+            .map(|sha256| Nameless {
+                used_by: used_by(users.as_ref(), &sha256),
+                sha256,
+            })
+            .collect(),
     };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&all)?);
@@ -107,8 +126,11 @@ fn print(all: &All) {
             used_by.unwrap_or_else(|| "?".to_owned()),
         ]);
     }
-    for sha256 in &all.nameless {
-        table.add_row(["(no name)", "", short(sha256)]);
+    for Nameless { sha256, used_by } in &all.nameless {
+        let users = used_by
+            .as_ref()
+            .map_or("?".to_owned(), |users| users.join("\n"));
+        table.add_row(["(no name)", "", short(sha256), "", "", "", "", "", &users]);
     }
     if let Some(column) = table.column_mut(4) {
         column.set_cell_alignment(CellAlignment::Right);

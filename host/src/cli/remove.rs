@@ -4,7 +4,7 @@ use sluice::registry::{Registry, RegistryError, short};
 
 use super::args::RemoveArgs;
 use super::exit::Exit;
-use super::{logs, select};
+use super::{logs, select, stores};
 
 pub fn remove(args: &RemoveArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
@@ -26,14 +26,17 @@ pub fn remove(args: &RemoveArgs) -> anyhow::Result<Exit> {
         Err(error) => return Ok(refused(&error)),
     };
     let users = match registry.in_use(&config) {
-        Ok(mut users) => users.remove(&sha256).unwrap_or_default(),
+        Ok(mut users) => {
+            stores::add_users(&mut users, &config, &args.place)?;
+            users.remove(&sha256).unwrap_or_default()
+        }
         Err(error) => return Ok(refused(&error)),
     };
     if !users.is_empty() {
         let users: Vec<_> = users.into_iter().collect();
         eprintln!(
-            "error: {what} is used by {}; have these run another version first (`sluice plugin pin`, or \
-             `plugin = …` in the configuration)",
+            "error: {what} is used by {}; have these run another version first (`sluice plugin swap`, \
+             `plugin pin`, or `plugin = …` in the configuration)",
             users.join(", ")
         );
         return Ok(Exit::Plugin);

@@ -1,12 +1,29 @@
 //! `sluice replay`: captured calls, made again.
 
 use sluice::capture::{Show, compare, folder};
-use sluice::plugin::Tracks;
-use sluice::plugin::{Limits, LoadLimits};
+use sluice::plugin::{Limits, LoadLimits, Plugin};
+use sluice::registry::{Registry, RegistryError};
 
 use super::args::ReplayArgs;
 use super::exit::Exit;
-use super::{difference, engine, logs};
+use super::{difference, engine, logs, remove};
+
+/// The plugin that was named: a file, or else a version that is kept.
+async fn plugin(args: &ReplayArgs) -> Result<Plugin, RegistryError> {
+    let (limits, load) = (Limits::default(), LoadLimits::default());
+    let engine = engine::alone(
+        &args.place.trust,
+        args.place.tracks.clone().unwrap_or_default(),
+    );
+    let kept = match (args.plugin.exists(), args.plugin.to_str()) {
+        (false, Some(which)) if which.contains('@') || !which.contains('.') => which,
+        _ => return Ok(engine.load(&args.plugin, &limits, &load).await?),
+    };
+    let registry = Registry::at(&args.place.data());
+    let (sha256, _) = registry.find(kept)?;
+    let file = registry.open_kept(&sha256, &load)?;
+    Ok(engine.load_read(&file, &limits, &load).await?)
+}
 
 pub async fn replay(args: ReplayArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
@@ -21,16 +38,9 @@ pub async fn replay(args: ReplayArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Configuration);
         }
     };
-    let (limits, load) = (Limits::default(), LoadLimits::default());
-    let plugin = match engine::alone(&args.trust, Tracks::default())
-        .load(&args.plugin, &limits, &load)
-        .await
-    {
+    let plugin = match plugin(&args).await {
         Ok(plugin) => plugin,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return Ok(Exit::Plugin);
-        }
+        Err(error) => return Ok(remove::refused(&error)),
     };
     let header = &capture.header;
     let show = match header.masked || args.reveal {

@@ -1,8 +1,9 @@
 //! Opening the store of an export that was named, beside whoever works on it.
 
-use sluice::config::ExportConfig;
+use sluice::config::{Config, ExportConfig};
 use sluice::deploy::directory;
-use sluice::store::Store;
+use sluice::registry::Users;
+use sluice::store::{Store, StoreError};
 
 use super::args::Where;
 use super::exit::Exit;
@@ -33,6 +34,20 @@ pub fn with_store(
         return Ok(Exit::Configuration);
     }
     work(export, &Store::open_beside(&directory)?)
+}
+
+/// Adds whoever runs a component, may go back to it, or has a job that it began: what stores say, beside
+/// what the configuration does.
+pub fn add_users(users: &mut Users, config: &Config, place: &Where) -> Result<(), StoreError> {
+    for export in config.tenants.iter().flat_map(|tenant| &tenant.exports) {
+        let directory = directory(&place.data(), export);
+        if Store::exists(&directory) {
+            for sha256 in Store::open_read_only(&directory)?.components()? {
+                users.entry(sha256).or_default().insert(export.spec.name());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Now, as stores keep times.

@@ -90,14 +90,17 @@ impl Deployed {
     /// # Errors
     /// Its store cannot be opened.
     pub async fn start(self, engine: &Engine, rollouts: &Rollouts) -> Result<Export, StoreError> {
-        swap::keep(&self).await;
         let configured = Supplied {
             plugin: self.plugin.clone(),
             http: self.http(),
         };
         let (spec, directory) = (self.spec.clone(), self.directory.clone());
         let source = Arc::new(Swappable::new(engine, self));
-        Export::start_swappable(spec, configured, source, rollouts.clone(), &directory).await
+        let (own, rollouts) = (source.clone(), rollouts.clone());
+        let export =
+            Export::start_swappable(spec, configured, source, rollouts, &directory).await?;
+        own.keep().await;
+        Ok(export)
     }
 
     /// The way to the destination.

@@ -90,6 +90,18 @@ impl Swappable {
             deployed,
         }
     }
+
+    /// Keeps what the export is started with, so that a swap can go back to it. If that cannot be done the
+    /// export runs all the same.
+    pub async fn keep(&self) {
+        let (supply, plugin) = (self.deployed.supply.clone(), self.deployed.plugin.clone());
+        if let Err(error) = blocking(move || supply.keep(&plugin)).await {
+            tracing::warn!(
+                export = %self.deployed.spec.name(), %error,
+                "the plugin's component cannot be kept: once its file is replaced, nothing can go back to it"
+            );
+        }
+    }
 }
 
 impl VersionSource for Swappable {
@@ -107,17 +119,5 @@ impl VersionSource for Swappable {
                 http: fit.way.http,
             })
         })
-    }
-}
-
-/// Keeps what an export is started with, so that a swap can go back to it. If that cannot be done the
-/// export runs all the same.
-pub(super) async fn keep(deployed: &Deployed) {
-    let (supply, plugin) = (deployed.supply.clone(), deployed.plugin.clone());
-    if let Err(error) = blocking(move || supply.keep(&plugin)).await {
-        tracing::warn!(
-            export = %deployed.spec.name(), %error,
-            "the plugin's component cannot be kept: once its file is replaced, nothing can go back to it"
-        );
     }
 }
