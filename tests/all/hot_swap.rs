@@ -19,7 +19,7 @@ const MARK: &[u8] = b"sluice-version:";
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The exporter as version `0.9.NN` that behaves so.
-fn version(number: u32, how: &str) -> Result<Vec<u8>> {
+pub fn version(number: u32, how: &str) -> Result<Vec<u8>> {
     let mut bytes = std::fs::read(component().with_file_name("sluice_versions.wasm"))?;
     let at = bytes
         .windows(MARK.len())
@@ -31,14 +31,14 @@ fn version(number: u32, how: &str) -> Result<Vec<u8>> {
 }
 
 /// A version as a file of the world.
-fn file(world: &World, number: u32, how: &str) -> Result<String> {
+pub fn file(world: &World, number: u32, how: &str) -> Result<String> {
     let name = format!("version-{number}.wasm");
     std::fs::write(world.path(&name), version(number, how)?)?;
     Ok(name)
 }
 
 /// Puts another component in the place of the configured one, as a deployment does: whole or not at all.
-fn deploy(world: &World, number: u32, how: &str) -> Result<()> {
+pub fn deploy(world: &World, number: u32, how: &str) -> Result<()> {
     std::fs::write(world.path("next.wasm"), version(number, how)?)?;
     Ok(std::fs::rename(
         world.path("next.wasm"),
@@ -47,7 +47,7 @@ fn deploy(world: &World, number: u32, how: &str) -> Result<()> {
 }
 
 /// A live export that delivers one row a batch, so that there are many batches.
-async fn live(members: u64, seed: u64, tuning: &str) -> Result<(World, Running)> {
+pub async fn live(members: u64, seed: u64, tuning: &str) -> Result<(World, Running)> {
     let mut world = World::with(Audience::new(members, seed)).await?;
     world.tenant.tuning = tuning.to_owned();
     world.configure()?;
@@ -79,7 +79,7 @@ async fn swap(world: &World, args: &[&str]) -> Result<Ended> {
     world.sluice.call(&[&base, args].concat()).await
 }
 
-async fn finish(mut world: World, running: Running) -> Result<()> {
+pub async fn finish(mut world: World, running: Running) -> Result<()> {
     let ended = running.terminate().await?;
     ensure!(ended.code == Some(0), "{ended:?}");
     world.append(20_000..20_010)?;

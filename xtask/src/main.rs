@@ -81,8 +81,8 @@ enum Command {
     },
     /// Look at licences, origins and advisories of everything that is built in.
     Deny,
-    /// Measure: memory over audience sizes, rows per second, what exports notice of bad neighbours, and
-    /// what the limits cost.
+    /// Measure: memory over audience sizes, rows per second, what exports notice of bad neighbours, what
+    /// batches notice of swaps, and what the limits cost.
     Bench,
 }
 

@@ -11,7 +11,7 @@ pub const KEY: &str = "demo-key-3f9a1c";
 pub struct Export<'a> {
     pub component: &'a Path,
     pub endpoint: &'a str,
-    /// Files beside the configuration.
+    /// Files beside the configuration; `-` is standard input.
     pub members: Option<&'a str>,
     pub changes: Option<&'a str>,
     /// Lines of TOML.
@@ -50,7 +50,12 @@ impl<'a> Export<'a> {
         };
         let sources: String = [("members", self.members), ("changes", self.changes)]
             .iter()
-            .filter_map(|(key, file)| Some(format!("{key} = {{ file = {:?} }}\n", (*file)?)))
+            .filter_map(|(key, file)| {
+                Some(match (*file)? {
+                    "-" => format!("{key} = {{ stdin = \"continue\" }}\n"),
+                    file => format!("{key} = {{ file = {file:?} }}\n"),
+                })
+            })
             .collect();
         let text = format!(
             r#"[authorizations.main]

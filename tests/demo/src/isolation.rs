@@ -136,11 +136,17 @@ async fn run(program: &Path, component: &Path, bad: usize) -> Result<Measured> {
     }
     let mut delays = vec![];
     for (good, written) in good.iter().zip(&written) {
-        let all = good.simulator.until(|sim| effects(sim, written).is_some());
+        let all = good
+            .simulator
+            .until(|sim| effects(sim, written, "at_ms").is_some());
         tokio::time::timeout(PATIENCE, all)
             .await
             .context("a change does not arrive")?;
-        delays.extend(effects(&good.simulator, written).into_iter().flatten());
+        delays.extend(
+            effects(&good.simulator, written, "at_ms")
+                .into_iter()
+                .flatten(),
+        );
     }
     delays.sort_unstable();
     ensure!(running.try_wait()?.is_none(), "sluice has ended");
@@ -175,9 +181,13 @@ async fn live(running: &mut Child) -> Result<Instant> {
     Ok(all_live)
 }
 
-/// How long each change took; `None` while one has had no effect. A change that was laid over by a
-/// newer one of its member came with that one.
-fn effects(simulator: &Simulator, written: &HashMap<u64, (String, u64)>) -> Option<Vec<u64>> {
+/// How long each change took, in the unit of the stamp; `None` while one has had no effect. A change that was
+/// laid over by a newer one of its member came with that one.
+pub fn effects(
+    simulator: &Simulator,
+    written: &HashMap<u64, (String, u64)>,
+    stamp: &str,
+) -> Option<Vec<u64>> {
     let mut took = vec![];
     let mut seen = vec![];
     for request in simulator.requests() {
@@ -185,16 +195,16 @@ fn effects(simulator: &Simulator, written: &HashMap<u64, (String, u64)>) -> Opti
             let number = &request["body"]["custom_attributes"]["resci"]["credits_available"];
             let number = number.as_u64().or_else(|| number.as_str()?.parse().ok())?;
             let member = request["record_id"].as_str()?.to_owned();
-            seen.push((member, number, request["at_ms"].as_u64()?));
+            seen.push((member, number, request[stamp].as_u64()?));
         }
     }
-    for (change, (member, at_ms)) in written {
+    for (change, (member, at)) in written {
         let effect = seen
             .iter()
             .filter(|(of, number, _)| of == member && number >= change)
-            .map(|(_, _, effect_ms)| *effect_ms)
+            .map(|(_, _, effect)| *effect)
             .min()?;
-        took.push(effect.saturating_sub(*at_ms));
+        took.push(effect.saturating_sub(*at));
     }
     Some(took)
 }

@@ -7,6 +7,7 @@ mod demo;
 mod isolation;
 mod neighbours;
 mod sluice;
+mod swaps;
 
 use std::path::PathBuf;
 
@@ -41,6 +42,8 @@ enum Bench {
     Size,
     /// What exports notice of bad neighbours.
     Isolation,
+    /// What batches notice of swaps.
+    Swaps,
 }
 
 #[tokio::main]
@@ -49,11 +52,15 @@ async fn main() -> Result<()> {
     let Some(what) = args.bench else {
         return demo::demo(&args.sluice, &args.component, args.members, args.changes).await;
     };
-    if what != Bench::Isolation {
+    let wanted = |one| what == Bench::All || what == one;
+    if wanted(Bench::Size) {
         bench::bench(&args.sluice, &args.component).await?;
     }
-    if what != Bench::Size {
+    if wanted(Bench::Isolation) {
         isolation::bench(&args.sluice, &args.component).await?;
+    }
+    if wanted(Bench::Swaps) {
+        swaps::bench(&args.sluice, &args.component).await?;
     }
     Ok(())
 }

@@ -36,25 +36,44 @@ pub struct Good {
 impl Good {
     pub async fn new(folder: &Path, component: &Path, number: usize) -> Result<Self> {
         let name = format!("good-{number:02}");
+        let changes = format!("{name}.changes");
+        let file = folder.join(&changes);
+        let file = OpenOptions::new().create(true).append(true).open(file)?;
+        Self::fed(
+            folder,
+            component,
+            &name,
+            100 + number as u64,
+            (&changes, file),
+        )
+        .await
+    }
+
+    /// One whose changes come from where the configuration says so, and are written there.
+    pub async fn fed(
+        folder: &Path,
+        component: &Path,
+        name: &str,
+        seed: u64,
+        (from, changes): (&str, File),
+    ) -> Result<Self> {
         let simulator = demo::account(0, 0).await?;
-        let audience = Audience::new(MEMBERS, 100 + number as u64);
+        let audience = Audience::new(MEMBERS, seed);
         let mut expected = Expected::new();
         audience.members().for_each(|line| expected.member(&line));
         write_lines(&folder.join(format!("{name}.members")), audience.members())?;
-        let changes = format!("{name}.changes");
         Export {
             members: Some(&format!("{name}.members")),
-            changes: Some(&changes),
+            changes: Some(from),
             ..Export::new(component, &simulator.url())
         }
-        .write(folder, &name)?;
-        let changes = folder.join(changes);
+        .write(folder, name)?;
         Ok(Self {
             simulator,
-            name,
+            name: name.to_owned(),
             audience,
             expected,
-            changes: OpenOptions::new().create(true).append(true).open(changes)?,
+            changes,
         })
     }
 

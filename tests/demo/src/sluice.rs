@@ -23,10 +23,11 @@ impl Sluice {
         })
     }
 
+    /// A command, which may be of two words.
     pub fn command(&self, command: &str) -> Command {
         let mut sluice = Command::new(&self.program);
         sluice
-            .arg(command)
+            .args(command.split(' '))
             .arg("--config")
             .arg(&self.config)
             .env("RETENTION_SCIENCE_API_KEY", KEY)

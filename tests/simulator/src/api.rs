@@ -50,6 +50,8 @@ pub(crate) async fn vendor(State(sim): State<Arc<Sim>>, request: Request<Body>) 
         sim: &sim,
         answered: false,
     };
+    // From before a rule strikes: whoever replaces it right after lets this request go, too.
+    let mut replaced = sim.rules_replaced.subscribe();
     let fault = crate::lock(&sim.faults).strike(method.as_str(), uri.path(), &config.base_path);
     let mut what = What::Other;
     let response = match &fault {
@@ -59,8 +61,10 @@ pub(crate) async fn vendor(State(sim): State<Arc<Sim>>, request: Request<Body>) 
             planned(answer)
         }
         _ => {
-            if let Some(Kind::LatencyMs(ms)) = fault {
-                tokio::time::sleep(Duration::from_millis(ms)).await;
+            match fault {
+                Some(Kind::LatencyMs(ms)) => tokio::time::sleep(Duration::from_millis(ms)).await,
+                Some(Kind::Held) => drop(replaced.changed().await),
+                _ => {}
             }
             answer(&sim, config.clone(), request, &mut what).await
         }
@@ -69,6 +73,7 @@ pub(crate) async fn vendor(State(sim): State<Arc<Sim>>, request: Request<Body>) 
     let entry = Entry {
         seq,
         at_ms: sim.clock.now(),
+        wall_us: sim.wall_us(),
         method: method.to_string(),
         path: uri
             .path_and_query()

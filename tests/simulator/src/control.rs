@@ -150,12 +150,12 @@ async fn set_faults(State(sim): State<Arc<Sim>>, Json(list): Json<Value>) -> Res
             AnyRule::Request(rule) => requests.push(*rule),
         }
     }
-    crate::lock(&sim.faults).set(requests, jobs);
+    sim.set_faults(requests, jobs);
     StatusCode::NO_CONTENT.into_response()
 }
 
 async fn no_faults(State(sim): State<Arc<Sim>>) -> StatusCode {
-    crate::lock(&sim.faults).set(Vec::new(), Vec::new());
+    sim.set_faults(Vec::new(), Vec::new());
     StatusCode::NO_CONTENT
 }
 

@@ -41,6 +41,8 @@ pub struct Match {
 pub enum Kind {
     /// Answered late, by the wall's time; everything else as usual.
     LatencyMs(u64),
+    /// Answered as usual, but not before the rules are replaced by others or by none.
+    Held,
     /// Answered like this, without any effect.
     Status(Answer),
     /// The connection is reset, nothing has happened.
@@ -110,6 +112,7 @@ impl Kind {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::LatencyMs(_) => "latency_ms",
+            Self::Held => "held",
             Self::Status(_) => "status",
             Self::ResetBeforeEffect => "reset_before_effect",
             Self::ResetAfterEffect => "reset_after_effect",

@@ -120,9 +120,9 @@ impl Simulator {
         self.sim.define(attributes);
     }
 
-    /// Replaces all rules, those for jobs included.
+    /// Replaces all rules, those for jobs included. Requests that were held are answered.
     pub fn set_faults(&self, rules: Vec<Rule>, jobs: Vec<JobRule>) {
-        lock(&self.sim.faults).set(rules, jobs);
+        self.sim.set_faults(rules, jobs);
     }
 
     pub fn clear_faults(&self) {
@@ -135,6 +135,11 @@ impl Simulator {
 
     pub fn now_ms(&self) -> u64 {
         self.sim.clock.now()
+    }
+
+    /// Microseconds of the wall's time since the start, by which requests are stamped as `wall_us`.
+    pub fn wall_us(&self) -> u64 {
+        self.sim.wall_us()
     }
 
     /// Moves simulated time on and waits for every job whose time has come.

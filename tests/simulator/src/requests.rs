@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     /// In the order of arrival.
     pub seq: u64,
     pub at_ms: u64,
+    /// Microseconds of the wall's time since the account's start.
+    pub wall_us: u64,
     pub method: String,
     /// With its query.
     pub path: String,
@@ -122,6 +124,7 @@ impl Entry {
         let mut shown = json!({
             "seq": self.seq,
             "at_ms": self.at_ms,
+            "wall_us": self.wall_us,
             "method": self.method,
             "path": self.path,
             "status": self.status,

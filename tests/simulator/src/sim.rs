@@ -1,6 +1,7 @@
 //! Everything that a running account shares. Each lock is held for a moment, never across a wait.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -8,7 +9,7 @@ use tokio::sync::watch;
 use crate::account::Account;
 use crate::clock::{Clock, ClockMode};
 use crate::config::Config;
-use crate::faults::Faults;
+use crate::faults::{Faults, JobRule, Rule};
 use crate::fields::Definition;
 use crate::jobs::Jobs;
 use crate::requests::Log;
@@ -18,8 +19,11 @@ pub(crate) struct Sim {
     pub account: Mutex<Account>,
     pub jobs: Jobs,
     pub faults: Mutex<Faults>,
+    /// Touched when rules are replaced: held requests are answered then.
+    pub rules_replaced: watch::Sender<()>,
     pub log: Mutex<Log>,
     pub clock: Clock,
+    began: Instant,
     /// The second of simulated time for which requests are counted, and how many came.
     pub window: Mutex<(u64, u32)>,
     pub stopping: watch::Sender<bool>,
@@ -34,8 +38,10 @@ impl Sim {
             config: RwLock::new(Arc::new(config)),
             jobs: Jobs::default(),
             faults: Mutex::default(),
+            rules_replaced: watch::Sender::new(()),
             log: Mutex::default(),
             clock: Clock::new(ClockMode::Real),
+            began: Instant::now(),
             window: Mutex::default(),
             stopping: watch::Sender::new(false),
             activity: watch::Sender::new(()),
@@ -64,6 +70,16 @@ impl Sim {
         });
     }
 
+    pub(crate) fn set_faults(&self, rules: Vec<Rule>, jobs: Vec<JobRule>) {
+        crate::lock(&self.faults).set(rules, jobs);
+        self.rules_replaced.send_replace(());
+    }
+
+    /// The wall's time since the start, whatever the account's own clock does.
+    pub(crate) fn wall_us(&self) -> u64 {
+        self.began.elapsed().as_micros() as u64
+    }
+
     pub(crate) fn stats(&self) -> Value {
         let account = crate::lock(&self.account);
         let mut stats = json!(account.counts);
@@ -82,6 +98,7 @@ impl Sim {
         *crate::lock(&self.account) = Account::new(&self.config().attributes);
         self.jobs.clear();
         *crate::lock(&self.faults) = Faults::default();
+        self.rules_replaced.send_replace(());
         crate::lock(&self.log).clear();
     }
 }

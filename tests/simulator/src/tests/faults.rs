@@ -121,6 +121,30 @@ async fn spoilt_answers_come_after_the_effect() {
 }
 
 #[tokio::test]
+async fn a_held_request_is_answered_once_the_rules_are_replaced() {
+    let account = with(FaultKind::Held).await;
+    let held = account.post(json!({"record_id": "a"}));
+    let release = async {
+        // Others go on meanwhile.
+        let status = account.post(json!({"record_id": "b"})).await.unwrap();
+        assert_eq!(status.status(), 201);
+        assert_eq!(account.sim.users().len(), 1);
+        account.sim.clear_faults();
+    };
+    // In this order: the first request is the one that is struck.
+    let struck = async {
+        let of = |sim: &crate::Simulator| sim.stats()["faults"]["held"] == 1;
+        while !of(&account.sim) {
+            tokio::task::yield_now().await;
+        }
+        release.await;
+    };
+    let (answer, ()) = tokio::join!(held, struck);
+    assert_eq!(answer.unwrap().status(), 201);
+    assert_eq!(account.sim.users().len(), 2);
+}
+
+#[tokio::test]
 async fn a_fault_keeps_to_its_path() {
     let account = Account::plain().await;
     let rule = Rule {
