@@ -1,6 +1,6 @@
 //! `sluice plugin swap`, `promote` and `rollback`.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use sluice::capability::LogSink;
 use sluice::deploy::{Demand, Deployed, Fit, deploy};
@@ -118,7 +118,7 @@ pub async fn decide(args: DecideArgs, wanted: Wanted) -> anyhow::Result<Exit> {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
-    let (mut told, mut others) = (0, vec![]);
+    let (mut told, mut concerned, mut others) = (0, 0, vec![]);
     for export in config.tenants.iter().flat_map(|tenant| &tenant.exports) {
         let directory = sluice::deploy::directory(&args.place.data(), export);
         let Some(versions) = versions(&directory)? else {
@@ -129,6 +129,7 @@ pub async fn decide(args: DecideArgs, wanted: Wanted) -> anyhow::Result<Exit> {
             others.push(versions.active.name);
             continue;
         }
+        concerned += 1;
         let what = match (&versions.swap, &versions.last, &wanted) {
             (Some(swap), _, Wanted::Promote) => format!("{} is promoted", swap.to),
             (Some(swap), _, _) => format!("{} is rolled back", swap.to),
@@ -143,13 +144,14 @@ pub async fn decide(args: DecideArgs, wanted: Wanted) -> anyhow::Result<Exit> {
         told += 1;
     }
     if told == 0 {
-        if others.iter().any(|other| *other == args.name) || others.is_empty() {
+        if concerned == 0 {
             return Ok(nobody(&args.name, others));
         }
-        eprintln!(
-            "error: no swap of {} is under way, and none has ended that could be undone",
-            args.name
-        );
+        let undone = match wanted {
+            Wanted::Promote => "",
+            _ => ", and none has ended that could be undone",
+        };
+        eprintln!("error: no swap of {} is under way{undone}", args.name);
         return Ok(Exit::Swap);
     }
     Ok(Exit::Fine)
@@ -166,7 +168,7 @@ fn nobody(name: &str, mut others: Vec<String>) -> Exit {
     Exit::Configuration
 }
 
-fn versions(directory: &PathBuf) -> anyhow::Result<Option<Versions>> {
+fn versions(directory: &Path) -> anyhow::Result<Option<Versions>> {
     match Store::exists(directory) {
         true => Ok(Store::open_read_only(directory)?.versions()?),
         false => Ok(None),
