@@ -1,35 +1,21 @@
 //! A running export, as the program that embeds it sees it.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
 use serde_json::value::to_raw_value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use super::bell::Bell;
-use super::clock::Clock;
 use super::context::Context;
 use super::ingest;
 use super::machine::{Reason, State};
 use super::meters::Meters;
 use super::observe::Observer;
-use super::run::drive;
-use super::spec::ExportSpec;
-use super::versions::{
-    self, Bring, FromSource, Rollouts, Running, Supplied, VersionSource, Versions, Wanted,
-};
-use crate::capability::Http;
-use crate::capability::http::Account;
-use crate::capture::Capturing;
-use crate::plugin::Plugin;
+use super::versions::{Versions, Wanted};
 use crate::plugin::flat::Kind;
 use crate::source::Unreadable;
-use crate::store::{Incoming, LOOK_OUTSIDE, Ledger, Store, StoreError};
+use crate::store::{Incoming, Ledger, Store, StoreError};
 use crate::usage::cpu::on_behalf;
-use crate::usage::{Bills, KEEP_EVERY};
 
 /// Why an export does not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -121,156 +107,15 @@ pub enum Ended {
     Failed(StoreError),
 }
 
-/// What an export works with beside its spec.
-pub(super) struct Parts {
-    pub running: Running,
-    pub bring: Box<dyn Bring>,
-    pub rollouts: Rollouts,
-    pub bills: Bills,
-    pub account: Arc<Account>,
-    pub store: Store,
-    pub clock: Clock,
-}
-
 /// A running export. Dropping it stops it without waiting for batches that are under way.
 pub struct Export {
-    context: Arc<Context>,
-    driver: JoinHandle<Result<(), StoreError>>,
-    ingest: Option<JoinHandle<Result<(), StoreError>>>,
-    ended: watch::Receiver<bool>,
+    pub(super) context: Arc<Context>,
+    pub(super) driver: JoinHandle<Result<(), StoreError>>,
+    pub(super) ingest: Option<JoinHandle<Result<(), StoreError>>>,
+    pub(super) ended: watch::Receiver<bool>,
 }
 
 impl Export {
-    /// Opens the store in `directory` and starts to work, going on where an earlier run was.
-    ///
-    /// # Errors
-    /// The store cannot be opened.
-    pub fn start(
-        spec: ExportSpec,
-        plugin: Plugin,
-        http: Http,
-        directory: &Path,
-    ) -> Result<Self, StoreError> {
-        let store = Store::open(directory)?;
-        let account = http.account();
-        let bills = Bills::default();
-        let capturing = capturing(&spec, &store, directory)?;
-        let bring = FromSource::new(&spec, None, &store, capturing, bills.clone());
-        let exporter = bring.sandboxed(plugin, http);
-        let running = Running::new(
-            Versions::first(exporter.version(), Clock::System.now_ms()),
-            exporter,
-            None,
-        );
-        let parts = Parts {
-            running,
-            bring: Box::new(bring),
-            rollouts: Rollouts::default(),
-            bills,
-            account,
-            store,
-            clock: Clock::System,
-        };
-        Ok(Self::work(spec, parts))
-    }
-
-    /// The same for an export that can be swapped to other versions of its plugin, which `source`
-    /// loads; `plugin` is the one that the configuration names. Swaps with the same `rollouts` are
-    /// judged together.
-    ///
-    /// # Errors
-    /// The store cannot be opened.
-    pub async fn start_swappable(
-        spec: ExportSpec,
-        configured: Supplied,
-        source: Arc<dyn VersionSource>,
-        rollouts: Rollouts,
-        directory: &Path,
-    ) -> Result<Self, StoreError> {
-        let Supplied { plugin, http } = configured;
-        let store = Store::open(directory)?;
-        let account = http.account();
-        let bills = Bills::default();
-        let capturing = capturing(&spec, &store, directory)?;
-        let bring = FromSource::new(&spec, Some(source), &store, capturing, bills.clone());
-        let configured = bring.sandboxed(plugin, http);
-        let kept = store.run(Store::versions).await?;
-        let now = Clock::System.now_ms();
-        let running = versions::start(&spec.name(), kept, configured, &bring, now).await;
-        let parts = Parts {
-            running,
-            bring: Box::new(bring),
-            rollouts,
-            bills,
-            account,
-            store,
-            clock: Clock::System,
-        };
-        Ok(Self::work(spec, parts))
-    }
-
-    pub(super) fn work(spec: ExportSpec, parts: Parts) -> Self {
-        let Parts {
-            running,
-            bring,
-            rollouts,
-            bills,
-            account,
-            store,
-            clock,
-        } = parts;
-        let changes = spec.changes.clone();
-        let context = Arc::new(Context {
-            name: spec.name(),
-            projection: Arc::new(spec.projection()),
-            together: spec.together(),
-            usage: running.active().usage().clone(),
-            versions: running,
-            bring,
-            rollouts,
-            bills,
-            account,
-            store,
-            clock,
-            meters: Arc::default(),
-            stop: CancellationToken::new(),
-            commands: watch::Sender::new(false),
-            activity: Bell::default(),
-            source_at_end: watch::Sender::new(changes.is_none()),
-            poison: AtomicU32::new(0),
-            spec,
-        });
-        let ingest = changes.map(|from| {
-            let work = context.clone();
-            tokio::spawn(on_behalf(&context.usage, async move {
-                let result = ingest::ingest(work.clone(), from).await;
-                tell(&work, &result);
-                result
-            }))
-        });
-        tokio::spawn(on_behalf(&context.usage, look_outside(context.clone())));
-        let work = context.clone();
-        tokio::spawn(on_behalf(&context.usage, async move {
-            let result = versions::tend(work.clone()).await;
-            tell(&work, &result);
-        }));
-        let (ending, ended) = watch::channel(false);
-        let work = context.clone();
-        let driver = on_behalf(&context.usage, async move {
-            let result = drive(work.clone()).await;
-            tell(&work, &result);
-            ending.send_replace(true);
-            result
-        });
-        let driver = tokio::spawn(driver);
-        Self {
-            context,
-            driver,
-            ingest,
-            ended,
-        }
-    }
-
     /// Its name: tenant and export.
     pub fn name(&self) -> &str {
         &self.context.name
@@ -492,63 +337,6 @@ impl Export {
     pub async fn stop(self) -> Ended {
         self.request_stop();
         self.ended().await
-    }
-}
-
-/// What all versions of an export are captured by.
-fn capturing(
-    spec: &ExportSpec,
-    store: &Store,
-    directory: &Path,
-) -> Result<Arc<Capturing>, StoreError> {
-    let capturing = Capturing::new(&spec.name(), directory, spec.tuning.capture_failures);
-    capturing.begin(store, Clock::System.now_ms())?;
-    Ok(capturing)
-}
-
-/// Notices what another process has written: commands, and rows to be sent again. Now and then it
-/// sees to it that what was used is kept.
-async fn look_outside(context: Arc<Context>) {
-    let mut version = None;
-    let every = (KEEP_EVERY.as_millis() / LOOK_OUTSIDE.as_millis()) as usize;
-    for look in 0.. {
-        if look % every == 0 && context.fall_due(context.now_ms()) {
-            // A store that fails is noticed by whoever works with it.
-            let _ = context.store.run(Store::keep_usage).await;
-        }
-        let looked = context.store.run(|store| {
-            let version = store.outside_version()?;
-            Ok((version, !store.commands()?.is_empty()))
-        });
-        // A store that fails is noticed by whoever works with it.
-        let mut changed = false;
-        if let Ok((found, waiting)) = looked.await
-            && version.replace(found) != Some(found)
-        {
-            changed = true;
-            context.commands.send_replace(waiting);
-            context.versions.tell();
-            context.bump();
-        }
-        if let Some(capturing) = context.exporter().capturing() {
-            capturing
-                .look(&context.store, changed, context.now_ms())
-                .await;
-        }
-        tokio::select! {
-            biased;
-            () = context.stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_OUTSIDE) => {}
-        }
-    }
-}
-
-/// A store that fails ends the whole export, at once and not in silence: what cannot be made
-/// durable must not be done.
-fn tell(context: &Context, result: &Result<(), StoreError>) {
-    if let Err(error) = result {
-        tracing::error!(export = %context.name, %error, "ended; what was accepted is kept");
-        context.stop.cancel();
     }
 }
 

@@ -25,6 +25,7 @@ mod retry;
 mod run;
 mod scan;
 mod spec;
+mod start;
 mod versions;
 
 pub use handle::{Change, Ended, Export, ExportError, Receipt};

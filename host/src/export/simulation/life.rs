@@ -10,7 +10,7 @@ use super::killer::Killer;
 use super::scenario::Scenario;
 use crate::capability::http::{Account, Credential};
 use crate::export::clock::Clock;
-use crate::export::handle::Parts;
+use crate::export::start::Parts;
 use crate::export::versions::{self, Rollouts, Wanted};
 use crate::export::{Ended, Export, ExportError};
 use crate::store::{Command, Store};

@@ -256,6 +256,13 @@ async fn judge(context: &Arc<Context>) -> Result<(), StoreError> {
     let Some(swap) = &versions.swap else {
         return Ok(());
     };
+    if swap.decided {
+        if !scans(context) {
+            let why = "it was decided while a backfill was staged, which has ended";
+            end(context, versions, (SwapOutcome::Promoted, why, false), None).await?;
+        }
+        return Ok(());
+    }
     let tallies = (&swap.old, &swap.new);
     let reported = context
         .rollouts
@@ -273,11 +280,7 @@ async fn end(
     number: Option<i64>,
 ) -> Result<(), StoreError> {
     let now = context.now_ms();
-    let scans = matches!(
-        context.meters.state(),
-        Some(State::Scanning | State::Sealing)
-    );
-    if outcome == SwapOutcome::Promoted && scans {
+    if outcome == SwapOutcome::Promoted && scans(context) {
         if let Some(swap) = &mut versions.swap {
             swap.decided = true;
         }
@@ -305,6 +308,12 @@ async fn end(
     context.versions.end(ended, outcome);
     context.bump();
     Ok(())
+}
+
+/// Whether a backfill is being staged.
+fn scans(context: &Context) -> bool {
+    let state = context.meters.state();
+    matches!(state, Some(State::Scanning | State::Sealing))
 }
 
 async fn record(
