@@ -12,7 +12,7 @@ use sluice_audience::Audience;
 use crate::process::{Ended, Running, component};
 use crate::world::World;
 
-/// What stands in the component of `tests/guests/versions`, up to the version.
+/// What stands in the component of `tests/versions`, up to the version.
 const MARK: &[u8] = b"sluice-version:";
 
 /// Between two swaps of the storm. A pace, and nothing that a result depends on.

@@ -39,7 +39,7 @@ const REST: Duration = Duration::from_millis(500);
 /// What has not happened by now never will.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What stands in the component of `tests/guests/versions`, up to the version.
+/// What stands in the component of `tests/versions`, up to the version.
 const MARK: &[u8] = b"sluice-version:";
 
 /// What happens beside the batches.
