@@ -1,11 +1,9 @@
 //! Versions of plugins that are kept: added, listed, pinned and removed; run side by side; refused where
 //! they are not what was kept, or not signed as they must be.
 
-use std::io::Cursor;
-
 use anyhow::{Context, Result, ensure};
-use minisign::KeyPair;
 use serde_json::Value;
+use sluice_signer::Signer;
 
 use crate::process::{Ended, component, mode};
 use crate::world::{World, append};
@@ -323,44 +321,33 @@ async fn versions_run_side_by_side_under_one_authorization() -> Result<()> {
     Ok(())
 }
 
-fn sign(keys: &KeyPair, bytes: &[u8], file: &str) -> Result<String> {
-    let comment = format!("timestamp:1\tfile:{file}\thashed");
-    let signed = minisign::sign(
-        Some(&keys.pk),
-        &keys.sk,
-        Cursor::new(bytes),
-        Some(&comment),
-        None,
-    )?;
-    Ok(signed.into_string())
+fn sign(keys: &Signer, bytes: &[u8], file: &str) -> String {
+    keys.sign(bytes, &format!("timestamp:1\tfile:{file}\thashed"))
 }
 
 #[tokio::test]
 async fn a_plugin_runs_only_as_it_was_signed_by_one_of_the_keys() -> Result<()> {
     let world = world().await?;
-    let (keys, others) = (
-        KeyPair::generate_unencrypted_keypair()?,
-        KeyPair::generate_unencrypted_keypair()?,
-    );
-    let (key, other) = (keys.pk.to_base64(), others.pk.to_base64());
+    let (keys, others) = (Signer::new(), Signer::new());
+    let (key, other) = (keys.key(), others.key());
     let bytes = std::fs::read(component())?;
     let write = |signature: Option<&str>| match signature {
         Some(text) => std::fs::write(world.path("plugin.wasm.minisig"), text),
         None => std::fs::remove_file(world.path("plugin.wasm.minisig")),
     };
-    let good_one = sign(&keys, &bytes, "plugin.wasm")?;
+    let good_one = sign(&keys, &bytes, "plugin.wasm");
     let wrong = [
         ("a text".to_owned(), "what should be its signature is none"),
         (
-            sign(&others, &bytes, "plugin.wasm")?,
+            sign(&others, &bytes, "plugin.wasm"),
             "it is signed by the key",
         ),
         (
-            sign(&keys, &second()?, "second.wasm")?,
+            sign(&keys, &second()?, "second.wasm"),
             "and says that it is for second.wasm",
         ),
         (
-            sign(&keys, &second()?, "plugin.wasm")?,
+            sign(&keys, &second()?, "plugin.wasm"),
             "it is not what the key",
         ),
         (
@@ -439,8 +426,8 @@ fn compiled(world: &World) -> usize {
 #[tokio::test]
 async fn a_signature_is_kept_with_its_version() -> Result<()> {
     let world = world().await?;
-    let keys = KeyPair::generate_unencrypted_keypair()?;
-    let key = keys.pk.to_base64();
+    let keys = Signer::new();
+    let key = keys.key();
     let bytes = std::fs::read(component())?;
     runs(
         &world,
@@ -451,7 +438,7 @@ async fn a_signature_is_kept_with_its_version() -> Result<()> {
     good(&world, &["plugin", "add", "plugin.wasm"]).await?;
     refused(&world, &["check"], 4, &["it is not signed"]).await?;
     // It may lie anywhere, and come later than the version.
-    std::fs::write(world.path("signature"), sign(&keys, &bytes, "plugin.wasm")?)?;
+    std::fs::write(world.path("signature"), sign(&keys, &bytes, "plugin.wasm"))?;
     let add = ["plugin", "add", "plugin.wasm", "--signature"];
     refused(
         &world,

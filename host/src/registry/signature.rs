@@ -131,22 +131,18 @@ fn of_file(comment: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
-
-    use minisign::KeyPair;
+    use sluice_signer::Signer;
 
     use super::*;
 
-    fn keys() -> (KeyPair, SigningKey) {
-        let pair = KeyPair::generate_unencrypted_keypair().unwrap();
-        let key = pair.pk.to_base64().parse().unwrap();
+    fn keys() -> (Signer, SigningKey) {
+        let pair = Signer::new();
+        let key = pair.key().parse().unwrap();
         (pair, key)
     }
 
-    fn sign(pair: &KeyPair, bytes: &[u8], comment: &str) -> String {
-        let bytes = Cursor::new(bytes);
-        let signed = minisign::sign(Some(&pair.pk), &pair.sk, bytes, Some(comment), None);
-        signed.unwrap().into_string()
+    fn sign(pair: &Signer, bytes: &[u8], comment: &str) -> String {
+        pair.sign(bytes, comment)
     }
 
     #[test]
@@ -225,7 +221,7 @@ mod tests {
     #[test]
     fn a_key_is_told_from_other_texts() {
         let (pair, key) = keys();
-        let text = pair.pk.to_base64();
+        let text = pair.key();
         assert_eq!(format!(" {text}\n").parse(), Ok(key));
         let no_algorithm = text.replacen("RW", "QQ", 1);
         for none in [
