@@ -10,6 +10,7 @@ use sluice::capture::{CallKind, Capture, Outcome, folder};
 use sluice::store::{CaptureOrder, OrderStage, Store};
 
 use crate::golden_file::golden;
+use crate::hot_swap::version;
 use crate::process::{Ended, KEY_VARIABLE, Running, Sluice, component, mode};
 use crate::swap::with_another_flag;
 use crate::world::{KEY, World, append};
@@ -172,6 +173,40 @@ fn change(number: u64) -> String {
     json!({"change": "enter", "user": {"user_id": format!("u{number}"), "email": format!("zoe{number}@example.com"),
         "first_name": "Zoë", "last_name": "Berg", "credits": number, "vip": true, "tags": ["a", 7]}})
     .to_string()
+}
+
+/// The plugin counts its batches where it remembers, so what a batch finds there is part of what it did.
+#[tokio::test]
+async fn what_a_plugin_remembers_is_on_the_tape_masked_or_not() -> Result<()> {
+    for reveal in [false, true] {
+        let mut world = World::new(10, 73).await?;
+        std::fs::write(world.path("plugin.wasm"), version(31, "traps")?)?;
+        world.append(0..2)?;
+        let (path, _) = order(&world, 2, &[CallKind::Deliver], reveal)?;
+        let ended = world.run(&["--until-idle"]).await?;
+        ensure!(matches!(ended.code, Some(0 | 7)), "{ended:?}");
+        let capture = Capture::read(&std::fs::read(&path)?)?;
+        let changes: Vec<_> = capture
+            .calls
+            .iter()
+            .flat_map(|call| &call.remembers)
+            .collect();
+        ensure!(
+            !changes.is_empty() && changes.iter().all(|change| change.made),
+            "{changes:?}"
+        );
+        let same = replay(&world.sluice, &path, "plugin.wasm", &[]).await?;
+        ensure!(same.code == Some(0), "reveal {reveal}: {same:?}");
+        // Another version does not count: that differs, though it sends the same.
+        std::fs::write(world.path("other.wasm"), version(31, "good")?)?;
+        let differs = replay(&world.sluice, &path, "other.wasm", &[]).await?;
+        ensure!(differs.code == Some(9), "reveal {reveal}: {differs:?}");
+        ensure!(
+            differs.stdout.contains("batches-of-a-bad-version"),
+            "{differs:?}"
+        );
+    }
+    Ok(())
 }
 
 #[tokio::test]

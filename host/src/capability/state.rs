@@ -175,6 +175,15 @@ impl Scratch {
     pub fn with(texts: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(Mutex::new(texts.into_iter().collect()))
     }
+
+    /// Somebody else puts a text there, or takes it out.
+    pub(crate) fn put(&self, key: &str, text: Option<&str>) {
+        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match text {
+            Some(text) => drop(texts.insert(key.to_owned(), text.to_owned())),
+            None => drop(texts.remove(key)),
+        }
+    }
 }
 
 impl Memory for Scratch {

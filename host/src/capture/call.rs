@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digests;
 use super::exchange::CapturedExchange;
+use super::memory::{CapturedChange, CapturedText};
 use super::outcome::Outcome;
 use crate::plugin::flat::{Kind, Rows, cell};
 use crate::plugin::types::File;
@@ -17,6 +18,12 @@ pub struct Call {
     /// What it asked the destination and was answered, in order.
     #[serde(default)]
     pub exchanges: Vec<CapturedExchange>,
+    /// What it found of what the plugin remembers, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<CapturedText>,
+    /// What it changed of it, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remembers: Vec<CapturedChange>,
     /// How it ended.
     pub outcome: Outcome,
     /// What the real call was, where this one is not: masked.

@@ -13,12 +13,15 @@ use tokio::task::JoinHandle;
 use super::call::{Asked, CallKind, Input};
 use super::file::{Capture, Header};
 use super::mask::Mask;
+use super::memory::Memories;
 use super::outcome::Outcome;
+use super::remembering::Remembering;
 use super::replay::Rig;
 use super::{develop, folder};
 use crate::blocking::blocking;
-use crate::capability::Http;
 use crate::capability::http::{Exchange, Taping};
+use crate::capability::state::Memory;
+use crate::capability::{Http, State};
 use crate::plugin::Plugin;
 use crate::store::{CaptureOrder, OrderStage, Store, StoreError};
 
@@ -43,7 +46,26 @@ pub(super) struct Taken {
     pub scene: Arc<Scene>,
     pub input: Input,
     pub exchanges: Vec<Exchange>,
+    pub memories: Memories,
     pub outcome: Outcome,
+}
+
+/// What is written down while a call is made.
+pub(crate) struct Tapes {
+    requests: Arc<Taping>,
+    memory: Arc<Remembering>,
+}
+
+impl Tapes {
+    /// What sends, and writes down.
+    pub fn http(&self) -> Http {
+        Http::Taping(self.requests.clone())
+    }
+
+    /// What remembers, and writes down.
+    pub fn state(&self) -> State {
+        State::Kept(self.memory.clone())
+    }
 }
 
 /// An export's captures.
@@ -104,13 +126,16 @@ impl Capturing {
         Ok(())
     }
 
-    /// A tape for a call of this function, if anybody wants one.
-    pub fn tape(&self, kind: CallKind, http: &Http) -> Option<Arc<Taping>> {
+    /// Tapes for a call of this function, if anybody wants them.
+    pub fn tape(&self, kind: CallKind, http: &Http, memory: &Arc<dyn Memory>) -> Option<Tapes> {
         if !self.watching.load(Ordering::Relaxed) {
             return None;
         }
         let wanted = self.failures > 0 || self.book().orders.iter().any(|order| order.wants(kind));
-        wanted.then(|| Taping::new(http.clone()))
+        wanted.then(|| Tapes {
+            requests: Taping::new(http.clone()),
+            memory: Remembering::new(memory.clone()),
+        })
     }
 
     /// A call was made: whoever wanted it gets it.
@@ -118,17 +143,18 @@ impl Capturing {
         self: &Arc<Self>,
         scene: &Arc<Scene>,
         asked: Asked<'_>,
-        tape: &Taping,
+        tapes: &Tapes,
         outcome: Outcome,
     ) {
-        let Some(exchanges) = tape.take() else {
-            tracing::warn!(export = %self.export, call = asked.kind().name(), "this call is not captured: its requests and answers are too large");
+        let Some((exchanges, memories)) = tapes.requests.take().zip(tapes.memory.take()) else {
+            tracing::warn!(export = %self.export, call = asked.kind().name(), "this call is not captured: its requests and answers, or what it remembers, are too large");
             return;
         };
         let taken = || Taken {
             scene: scene.clone(),
             input: asked.input(scene.rig.settings.columns.len()),
             exchanges: exchanges.clone(),
+            memories: memories.clone(),
             outcome: outcome.clone(),
         };
         if self.failures > 0 && outcome.is_failure() {
@@ -393,6 +419,6 @@ impl Taken {
             Outcome::Staged { bytes, .. } => bytes.0.len(),
             _ => 0,
         };
-        rows + staged + self.exchanges.iter().map(exchange).sum::<usize>()
+        rows + staged + self.memories.bytes() + self.exchanges.iter().map(exchange).sum::<usize>()
     }
 }

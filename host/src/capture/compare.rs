@@ -1,5 +1,7 @@
 //! What differs between a captured call and the same call made again. Pure.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -7,6 +9,7 @@ use super::call::{Call, Input};
 use super::develop::members;
 use super::exchange::{Answer, CapturedPart, CapturedRequest, PartContent, RequestBody};
 use super::file::Header;
+use super::memory::CapturedChange;
 use super::outcome::{CapturedReport, Decision, Outcome, Rejected};
 use super::replay::Replayed;
 use super::words::{Piece, Words, pieces};
@@ -25,6 +28,9 @@ pub struct CallDifference {
     pub rows: usize,
     /// What differs in its requests.
     pub requests: Vec<RequestDifference>,
+    /// What differs in what the plugin remembers, by key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remembers: Vec<Change>,
     /// What differs in how it ended.
     pub outcome: Vec<Change>,
     /// How it ended, in the host's words: then and now.
@@ -87,7 +93,7 @@ pub enum Show {
 impl CallDifference {
     /// Whether nothing differs.
     pub fn is_none(&self) -> bool {
-        self.requests.is_empty() && self.outcome.is_empty()
+        self.requests.is_empty() && self.remembers.is_empty() && self.outcome.is_empty()
     }
 }
 
@@ -124,6 +130,7 @@ pub fn compare(
             input => input.rows().len(),
         },
         requests: requests(call, replayed, &shown),
+        remembers: remembers(call, replayed, &shown),
         outcome: changes.end(),
         ended: (call.outcome.summary(), replayed.outcome.summary()),
     }
@@ -170,6 +177,41 @@ fn requests(call: &Call, replayed: &Replayed, shown: &Shown<'_>) -> Vec<RequestD
         found.push(RequestDifference::Order);
     }
     found
+}
+
+/// What is changed under each key, in order, and where the plugin looks that it did not.
+fn remembers(call: &Call, replayed: &Replayed, shown: &Shown<'_>) -> Vec<Change> {
+    let (then, now) = (&call.remembers, &replayed.remembers);
+    let mut changes = Changes::default();
+    let known: BTreeSet<_> = call.state.iter().map(|text| &text.key).collect();
+    for text in &replayed.state {
+        if !known.contains(&text.key) {
+            let at = format!(
+                "{}: looked at, and the capture does not know it",
+                shown.name(&text.key)
+            );
+            changes.text(&at, None, None);
+        }
+    }
+    let of = |all: &[CapturedChange], key: &str| -> Vec<CapturedChange> {
+        let of_it = all.iter().filter(|change| change.key == key);
+        of_it.cloned().collect()
+    };
+    let keys: BTreeSet<_> = then.iter().chain(now).map(|change| &change.key).collect();
+    for key in keys {
+        let (was, is) = (of(then, key), of(now, key));
+        for index in 0..was.len().max(is.len()) {
+            let (was, is) = (was.get(index), is.get(index));
+            if was != is {
+                let text = |change: &CapturedChange| shown.change(change);
+                changes.text(&shown.name(key), was.map(text), is.map(text));
+            }
+        }
+    }
+    if changes.all.is_empty() && then != now {
+        changes.text("in another order", None, None);
+    }
+    changes.end()
 }
 
 fn both(then: &CapturedRequest, now: &CapturedRequest, shown: &Shown<'_>, changes: &mut Changes) {
@@ -421,7 +463,7 @@ fn rows(then: &[Rejected], now: &[Rejected], shown: &Shown<'_>, changes: &mut Ch
         })
     };
     let all = then.iter().chain(now).map(|rejected| rejected.row);
-    let all: std::collections::BTreeSet<u32> = all.collect();
+    let all: BTreeSet<u32> = all.collect();
     for row in all {
         let (was, is) = (of(then, row), of(now, row));
         if was != is {
@@ -548,6 +590,17 @@ impl Shown<'_> {
     /// A name, or what a plugin says: words of the call's members are not shown.
     fn name(&self, text: &str) -> String {
         self.without(text, |word| self.members.has(word))
+    }
+
+    fn change(&self, change: &CapturedChange) -> String {
+        let value = change.value.as_ref();
+        let value = value.map_or("taken out".to_owned(), |value| {
+            format!("`{}`", self.value(value))
+        });
+        match change.made {
+            true => value,
+            false => format!("{value}, which is not made"),
+        }
     }
 
     fn json(&self, value: &Value) -> String {

@@ -76,6 +76,8 @@ fn call(exchanges: Vec<CapturedExchange>) -> Call {
             }],
         },
         exchanges,
+        state: vec![],
+        remembers: vec![],
         outcome: delivered(&[]),
         real: None,
         digests: Digests::default(),
@@ -86,6 +88,8 @@ fn replayed(exchanges: Vec<(CapturedExchange, Option<usize>)>, left: Vec<usize>)
     Replayed {
         exchanges,
         left,
+        state: vec![],
+        remembers: vec![],
         outcome: delivered(&[]),
         used: Used::default(),
     }

@@ -11,8 +11,9 @@ use super::digest::Digester;
 use super::exchange::CapturedRequest;
 use super::json;
 use super::mask::Mask;
+use super::memory::{CapturedChange, CapturedText, Found};
 use super::replay::Again;
-use super::words::Words;
+use super::words::{Piece, Words, pieces};
 use crate::capability::http::Exchange;
 use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
 
@@ -26,6 +27,8 @@ pub(super) fn revealed(taken: &Taken) -> Call {
         digests: digests(taken, &Digester::Plain),
         input: taken.input.clone(),
         exchanges,
+        state: taken.memories.state.clone(),
+        remembers: taken.memories.remembers.clone(),
         outcome: taken.outcome.clone(),
         real: None,
     }
@@ -35,10 +38,17 @@ pub(super) fn revealed(taken: &Taken) -> Call {
 pub(super) async fn masked(taken: &Taken, mask: &Mask, key: [u8; 32]) -> Call {
     let scene = &taken.scene;
     let (members, kept) = (members(&taken.input), vocabulary(scene));
+    let mut known = members.clone();
+    for CapturedText { found, .. } in &taken.memories.state {
+        if let Found::Text(text) = found {
+            add_but(text, &kept, &mut known);
+        }
+    }
     let blind = Blind {
         mask,
         members,
         kept,
+        known,
     };
     let input = match &taken.input {
         Input::Stage { offset, rows } => Input::Stage {
@@ -58,16 +68,22 @@ pub(super) async fn masked(taken: &Taken, mask: &Mask, key: [u8; 32]) -> Call {
             .iter()
             .map(|one| blind.exchange(one))
             .collect(),
+        state: (taken.memories.state.iter())
+            .map(|one| blind.state(one))
+            .collect(),
         any_path: true,
         ended: &taken.outcome,
     };
     let played = scene.rig.play(&scene.plugin, again).await;
     let alike = played.outcome.summary() == taken.outcome.summary()
         && played.left.is_empty()
-        && played.exchanges.iter().all(|(_, of)| of.is_some());
+        && played.exchanges.iter().all(|(_, of)| of.is_some())
+        && made(&played.remembers).eq(made(&taken.memories.remembers));
     Call {
         input,
         exchanges: played.exchanges.into_iter().map(|(one, _)| one).collect(),
+        state: played.state,
+        remembers: played.remembers,
         outcome: played.outcome,
         real: Some(Real {
             ended: taken.outcome.summary(),
@@ -83,7 +99,28 @@ fn digests(taken: &Taken, digester: &Digester) -> super::Digests {
         .iter()
         .map(|one| (&one.request).into())
         .collect();
-    digester.digests(&taken.input, requests.iter(), &taken.outcome)
+    digester.digests(
+        &taken.input,
+        requests.iter(),
+        &taken.memories.remembers,
+        &taken.outcome,
+    )
+}
+
+/// Which changes were made, whatever they are.
+fn made(all: &[CapturedChange]) -> impl Iterator<Item = (bool, bool)> {
+    all.iter().map(|one| (one.value.is_some(), one.made))
+}
+
+/// Adds the words of a text but for those that stay.
+fn add_but(text: &str, kept: &Words, words: &mut Words) {
+    for piece in pieces(text) {
+        if let Piece::Word(text) | Piece::Day(text) | Piece::Time(text) = piece
+            && !kept.has(text)
+        {
+            words.add(text);
+        }
+    }
 }
 
 /// Every word of the rows.
@@ -144,6 +181,8 @@ struct Blind<'a> {
     mask: &'a Mask,
     members: Words,
     kept: Words,
+    /// Of members, or of what the plugin remembered: what it puts into requests itself.
+    known: Words,
 }
 
 impl Blind<'_> {
@@ -160,7 +199,7 @@ impl Blind<'_> {
     /// As the plugin will ask for it with masked rows, as far as that can be told: only so that the
     /// tape knows it. What is written down is what the plugin asks for.
     fn request(&self, request: &Request) -> Request {
-        let only = |text: &str| self.mask.only(text, &self.members);
+        let only = |text: &str| self.mask.only(text, &self.known);
         let bytes = |bytes: &[u8]| only(&String::from_utf8_lossy(bytes)).into_bytes();
         let pairs = |pairs: &[(String, String)]| -> Vec<_> {
             let one = |(name, value): &(String, String)| (only(name), only(value));
@@ -206,10 +245,30 @@ impl Blind<'_> {
         }
     }
 
+    /// A key is a name, and stays; what stands there may be anything.
+    fn state(&self, text: &CapturedText) -> CapturedText {
+        let only = |why: &str| self.mask.only(why, &self.members);
+        CapturedText {
+            key: only(&text.key),
+            after: text.after,
+            found: match &text.found {
+                Found::Nothing => Found::Nothing,
+                Found::Text(text) => Found::Text(self.text(text)),
+                Found::Denied(why) => Found::Denied(only(why)),
+                Found::TooLarge(why) => Found::TooLarge(only(why)),
+                Found::Unavailable(why) => Found::Unavailable(only(why)),
+                Found::Never => Found::Never,
+            },
+        }
+    }
+
     fn body(&self, body: &[u8]) -> Vec<u8> {
-        let text = String::from_utf8_lossy(body);
+        self.text(&String::from_utf8_lossy(body)).into_bytes()
+    }
+
+    fn text(&self, text: &str) -> String {
         let changed = json::changed(
-            &text,
+            text,
             &json::Change {
                 name: &|name| self.name(name),
                 text: &|text| self.hide(text),
@@ -218,7 +277,7 @@ impl Blind<'_> {
                 boolean: &|value| value,
             },
         );
-        changed.unwrap_or_else(|| self.hide(&text)).into_bytes()
+        changed.unwrap_or_else(|| self.hide(text))
     }
 
     /// A name in an answer: it stays if it looks like one and is no member's.

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::call::Input;
 use super::exchange::CapturedRequest;
+use super::memory::CapturedChange;
 use super::outcome::Outcome;
 
 /// Digests of one call, in hexadecimal.
@@ -17,6 +18,9 @@ pub struct Digests {
     /// Of each request, in order.
     #[serde(default)]
     pub requests: Vec<String>,
+    /// Of each change of what the plugin remembers, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remembers: Vec<String>,
     /// Of how it ended.
     pub outcome: String,
 }
@@ -34,11 +38,13 @@ impl Digester {
         &self,
         input: &Input,
         requests: impl Iterator<Item = &'a CapturedRequest>,
+        remembers: &[CapturedChange],
         outcome: &Outcome,
     ) -> Digests {
         Digests {
             input: self.of(input),
             requests: requests.map(|request| self.of(request)).collect(),
+            remembers: remembers.iter().map(|change| self.of(change)).collect(),
             outcome: self.of(outcome),
         }
     }

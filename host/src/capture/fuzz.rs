@@ -34,6 +34,8 @@ pub fn capture(data: &[u8]) {
                 .zip((0..).map(Some))
                 .collect(),
             left: vec![],
+            state: call.state.clone(),
+            remembers: call.remembers.clone(),
             outcome: call.outcome.clone(),
             used: Used::default(),
         };

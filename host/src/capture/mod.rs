@@ -1,11 +1,12 @@
 //! Captures: what calls of a plugin were given, asked for, were answered and made of it, written down so
 //! that the same calls can be made again, anywhere, under any version, and nothing is sent.
 //!
-//! `call` and `exchange` are what is written down of a call, `file` how a capture reads and looks; `mask`
+//! `call`, `exchange` and `memory` are what is written down of a call, `file` how a capture reads and looks; `mask`
 //! takes members' attributes out and keeps their shape (all of these are pure). `replay` makes a call again
 //! from its tape, `develop` makes a masked call of a real one, `compare` says what differs (pure).
 //! `capturing` is what a running export does about it, `folder` the only one here that touches the disk.
-//! *Not here:* sending; the tape itself is the HTTP gate's stand-in (`capability/http/tape.rs`).
+//! `remembering` tapes what a plugin finds and changes of what it remembers, and plays it again.
+//! *Not here:* sending; the tape of requests is the HTTP gate's stand-in (`capability/http/tape.rs`).
 
 mod call;
 mod capturing;
@@ -19,7 +20,9 @@ pub mod folder;
 pub(crate) mod fuzz;
 mod json;
 mod mask;
+mod memory;
 mod outcome;
+mod remembering;
 mod replay;
 mod words;
 
@@ -30,6 +33,7 @@ pub use compare::{CallDifference, Change, RequestDifference, Show, compare};
 pub use digest::Digests;
 pub use exchange::{Answer, Bytes, CapturedExchange, CapturedRequest, RequestBody};
 pub use file::{Capture, CaptureError, Header, LONGEST_FILE, Version};
+pub use memory::{CapturedChange, CapturedText, Found};
 pub(crate) use outcome::Seen;
 pub use outcome::{Decision, Outcome, Rejected};
 pub use replay::{Replayed, Rig};

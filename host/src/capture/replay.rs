@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::call::{self, Input};
 use super::exchange::CapturedExchange;
+use super::memory::{CapturedChange, CapturedText, Memories};
 use super::outcome::Outcome;
+use super::remembering::{Recalling, Remembering};
 use crate::capability::http::{Exchange, Policy, Tape};
-use crate::capability::state::Scratch;
 use crate::capability::{Http, LogSink, StagedFile, State};
 use crate::plugin::types::Settings;
 use crate::plugin::{CallError, Grant, Limits, Plugin, Session, Turns};
@@ -28,6 +29,10 @@ pub struct Replayed {
     pub exchanges: Vec<(CapturedExchange, Option<usize>)>,
     /// The places on the tape that it did not ask for.
     pub left: Vec<usize>,
+    /// What it found of what the plugin remembers, in order.
+    pub state: Vec<CapturedText>,
+    /// What it changed of it, in order. Nothing has changed but in memory.
+    pub remembers: Vec<CapturedChange>,
     /// How it ended.
     pub outcome: Outcome,
     /// What it has used.
@@ -39,6 +44,8 @@ pub struct Replayed {
 pub(super) struct Again<'a> {
     pub input: &'a Input,
     pub tape: Vec<Exchange>,
+    /// What it finds of what the plugin remembers.
+    pub state: Vec<CapturedText>,
     /// Whether a request may get the answer of another path.
     pub any_path: bool,
     /// How the call ended that the tape is of: so it ends again where the tape does.
@@ -51,6 +58,7 @@ impl Rig {
         let again = Again {
             input: &captured.input,
             tape: captured.exchanges.iter().map(Into::into).collect(),
+            state: captured.state.clone(),
             any_path: false,
             ended: &captured.outcome,
         };
@@ -59,11 +67,13 @@ impl Rig {
 
     pub(super) async fn play(&self, plugin: &Plugin, again: Again<'_>) -> Replayed {
         let tape = Tape::new(self.policy.clone(), again.tape, again.any_path);
+        let memory = Recalling::new(again.state);
+        let remembering = Remembering::new(memory.clone());
         let usage = Arc::<Usage>::default();
         let grant = Grant {
             http: Http::Tape(tape.clone()),
             log: LogSink::keeping(&self.limits),
-            state: State::Kept(Arc::new(Scratch::with([]))),
+            state: State::Kept(remembering.clone()),
             staged: staged(again.input),
             turns: self.turns.clone(),
             usage: usage.clone(),
@@ -72,12 +82,17 @@ impl Rig {
             biased;
             outcome = self.call(plugin, again.input, grant) => outcome,
             () = tape.ended() => again.ended.clone(),
+            () = memory.ended() => again.ended.clone(),
         };
         let (played, left) = tape.take();
+        // No capture has more than a tape holds: that there is more differs anyway.
+        let (Memories { state, remembers }, _) = remembering.take_part();
         let exchanges = played.iter().map(|played| (played.into(), played.of));
         Replayed {
             exchanges: exchanges.collect(),
             left,
+            state,
+            remembers,
             outcome,
             used: usage.take().used,
         }

@@ -16,6 +16,10 @@ pub fn text(calls: &[CallDifference]) -> String {
         for request in &call.requests {
             one(request, &mut text);
         }
+        if !call.remembers.is_empty() {
+            text.push_str("  what it remembers\n");
+            changes(&call.remembers, &mut text);
+        }
         if !call.outcome.is_empty() {
             let _ = match &call.ended {
                 (then, now) if then == now => writeln!(text, "  {then}"),

@@ -8,6 +8,7 @@ use super::clock::Clock;
 use super::memory::StoreMemory;
 use super::spec::ExportSpec;
 use super::versions::Version;
+use crate::capability::state::Memory;
 use crate::capability::{Http, LogSink, StagedFile, State};
 use crate::capture::{Asked, Capturing, Outcome, Rig, Scene, Seen};
 use crate::plugin::flat::Rows;
@@ -64,7 +65,7 @@ pub(super) struct Sandboxed {
     settings: Settings,
     limits: Limits,
     log: LogSink,
-    state: State,
+    memory: Arc<dyn Memory>,
     turns: Turns,
     usage: Arc<Usage>,
     capturing: Arc<Capturing>,
@@ -99,7 +100,7 @@ impl Sandboxed {
             })
         });
         Self {
-            state: State::Kept(Arc::new(memory)),
+            memory: Arc::new(memory),
             plugin,
             http,
             settings: spec.settings(),
@@ -112,11 +113,16 @@ impl Sandboxed {
         }
     }
 
-    async fn session(&self, http: Http, staged: Option<StagedFile>) -> Result<Session, CallError> {
+    async fn session(
+        &self,
+        http: Http,
+        state: State,
+        staged: Option<StagedFile>,
+    ) -> Result<Session, CallError> {
         let grant = Grant {
             http,
             log: self.log.clone(),
-            state: self.state.clone(),
+            state,
             staged,
             turns: self.turns.clone(),
             usage: self.usage.clone(),
@@ -133,23 +139,25 @@ impl Sandboxed {
         call: impl FnOnce(Session) -> C,
     ) -> Result<R, CallError> {
         let watched = asked.zip(self.scene.as_ref()).and_then(|(asked, scene)| {
-            let tape = self.capturing.tape(asked.kind(), &self.http)?;
-            Some((asked, scene, tape))
+            let tapes = self
+                .capturing
+                .tape(asked.kind(), &self.http, &self.memory)?;
+            Some((asked, scene, tapes))
         });
-        let http = match &watched {
-            Some((_, _, tape)) => Http::Taping(tape.clone()),
-            None => self.http.clone(),
+        let (http, state) = match &watched {
+            Some((_, _, tapes)) => (tapes.http(), tapes.state()),
+            None => (self.http.clone(), State::Kept(self.memory.clone())),
         };
-        let answer = match self.session(http, staged).await {
+        let answer = match self.session(http, state, staged).await {
             Ok(session) => call(session).await,
             Err(error) => Err(error),
         };
         if let Err(CallError::Limit(reached)) = &answer {
             self.usage.limit(reached.limit);
         }
-        if let Some((asked, scene, tape)) = watched {
+        if let Some((asked, scene, tapes)) = watched {
             self.capturing
-                .took(scene, asked, &tape, Outcome::of(&answer));
+                .took(scene, asked, &tapes, Outcome::of(&answer));
         }
         answer
     }

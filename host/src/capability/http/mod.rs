@@ -49,6 +49,7 @@ pub use resolver::Lookup;
 pub use route::{Mismatch, RouteError, RouteGrant, RouteGrantError};
 pub use scripted::{Asked, Script, Scripted};
 pub use tape::{NOT_ON_THE_TAPE, Played, Tape};
+pub(crate) use taping::TAPE_BYTES;
 pub use taping::{Exchange, Taping};
 
 use crate::plugin::types::{Failure, Request, Response};

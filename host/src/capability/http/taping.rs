@@ -10,7 +10,7 @@ use crate::plugin::types::{Body, Content, Failure, Request, Response};
 
 /// Bytes of one call's tape. A batch of 1,000 rows with answers is a few megabytes; a tape is in
 /// memory as long as the call lasts.
-const TAPE_BYTES: usize = 16 << 20;
+pub const TAPE_BYTES: usize = 16 << 20;
 
 /// One request, and what came of it. A staged file stands in it by its id only.
 #[derive(Clone, Debug, PartialEq)]
