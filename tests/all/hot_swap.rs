@@ -394,6 +394,9 @@ async fn exports_that_are_named_go_first_and_one_verdict_holds_for_all() -> Resu
     }
     let ended = running.terminate().await?;
     ensure!(ended.code == Some(0), "{ended:?}");
+    // What was written last may not have been read.
+    let ended = world.run(&["--until-idle"]).await?;
+    ensure!(ended.code == Some(world.good_end()), "{ended:?}");
     let all = world.sluice.statuses().await?;
     let mine = all.iter().find(|one| one["export"] == "test/everyone");
     world.prove_by(mine.context("no status")?)

@@ -1,7 +1,8 @@
 use super::*;
 use crate::capability::http::PolicyRecord;
 use crate::capture::{
-    Bytes, CapturedCell, CapturedExchange, CapturedRow, CellKind, Digests, Input, Version,
+    Bytes, CapturedCell, CapturedChange, CapturedExchange, CapturedRow, CapturedText, CellKind,
+    Digests, Found, Input, Version,
 };
 use crate::plugin::flat::Kind;
 use crate::usage::Used;
@@ -233,4 +234,62 @@ fn what_is_a_members_is_not_shown_unless_asked_for() {
     assert!(masked.contains("differs in what is masked"), "{masked}");
     let revealed = serde_json::to_string(&found(&call, &replayed, Show::All)).unwrap();
     assert!(revealed.contains("LOVELACE"), "{revealed}");
+}
+
+#[test]
+fn changes_of_what_a_plugin_remembers_are_compared_by_their_keys() {
+    let text = |key: &str| CapturedText {
+        key: key.to_owned(),
+        after: 0,
+        found: Found::Nothing,
+    };
+    let change = |key: &str, value: Option<&str>, made| CapturedChange {
+        key: key.to_owned(),
+        value: value.map(str::to_owned),
+        made,
+    };
+    let mut then = call(vec![]);
+    then.state = vec![text("list"), text("job")];
+    then.remembers = vec![
+        change("list", Some("Lovelace-17"), true),
+        change("job", None, true),
+    ];
+    let mut now = replayed(vec![], vec![]);
+    now.state = then.state.clone();
+    now.remembers = then.remembers.clone();
+    assert!(found(&then, &now, Show::Masked).is_none());
+
+    now.remembers.reverse();
+    let difference = found(&then, &now, Show::Masked);
+    assert_eq!(difference.remembers[0].at, "in another order");
+    assert!(!difference.is_none());
+
+    now.state.push(text("lovelace-lists"));
+    now.remembers = vec![
+        change("list", Some("Lovelace-18"), false),
+        change("list", Some("x"), true),
+    ];
+    let texts = |show| {
+        let one = |change: Change| {
+            let text = |text: Option<String>| text.unwrap_or("-".to_owned());
+            format!("{}|{}|{}", change.at, text(change.was), text(change.is))
+        };
+        let changes = found(&then, &now, show).remembers.into_iter();
+        changes.map(one).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        texts(Show::All),
+        [
+            "lovelace-lists: looked at, and the capture does not know it|-|-",
+            "job|taken out|-",
+            "list|`Lovelace-17`|`Lovelace-18`, which is not made",
+            "list|-|`x`",
+        ]
+    );
+    let masked = texts(Show::Masked);
+    assert!(masked[0].starts_with("xxxxxxxx-lists: "), "{masked:?}");
+    assert_eq!(
+        masked[2],
+        "list|`xxxxxxxx-00`|`xxxxxxxx-00`, which is not made"
+    );
 }
