@@ -100,14 +100,14 @@ pub const MUTANTS: [Mutant; 43] = [
     },
     Mutant {
         name: "acknowledge-early",
-        file: "host/src/export/live.rs",
+        file: "host/src/export/batch.rs",
         find: "} else if !retry.contains(&row) {",
         replace: "} else if retry.len() <= rows {",
         noticed_by: SIMULATION,
     },
     Mutant {
         name: "drop-on-retry-limit",
-        file: "host/src/export/live.rs",
+        file: "host/src/export/batch.rs",
         find: "} else if !retry.contains(&row) {",
         replace: "} else if !retry.contains(&row) || pending.attempt > 1 {",
         noticed_by: SIMULATION,
