@@ -31,7 +31,7 @@ fn dump() {
         request.body = Body::Bytes(piece.to_vec());
         drop(http::send(&request));
     }
-    std::hint::black_box(heard);
+    let _ = std::hint::black_box(heard);
 }
 
 #[cfg(not(target_arch = "wasm32"))]
