@@ -85,7 +85,9 @@ impl Cache {
         Some(Trusted::verified(content))
     }
 
-    /// Keeps code under a name. It is there whole, or not at all.
+    /// Keeps code under a name. To other processes it is there whole, or not at all. It is not synced:
+    /// to have megabytes written down at once would hold up the commits of every export on that disk, and
+    /// what a power failure leaves of an entry is told by its tag, and compiled anew.
     ///
     /// # Errors
     /// The disk's.
@@ -98,7 +100,6 @@ impl Cache {
             let tag = self.tag(name, code.bytes()).finalize();
             file.write_all(&tag.into_bytes())?;
             file.write_all(code.bytes())?;
-            file.sync_all()?;
             std::fs::rename(&half, self.path(name))
         };
         write().inspect_err(|_| drop(std::fs::remove_file(&half)))
