@@ -13,6 +13,10 @@ const UNSAFE: [(&str, &str); 3] = [
         "only allows it, for what wit-bindgen generates: texts cross the border as pointers",
     ),
     (
+        "tests/guests/bad/guests/manifest_same.rs",
+        "only allows it, for what wit-bindgen generates: an import is called",
+    ),
+    (
         "host/src/plugin/compile/trusted.rs",
         "wasmtime has no safe way to take compiled code; what it is taken from is checked before",
     ),

@@ -132,3 +132,8 @@ impl Case {
 
 /// Small ones, so that a test need not wait for large ones.
 const LIMITS: &[(&str, u64)] = &[("cpu_ms", 200), ("memory_mib", 16), ("lift_mib", 32)];
+
+/// A guest that is not even started.
+pub const fn not_started(guest: &'static str, says: &'static str) -> Case {
+    delivers(guest, PLAIN, Ends::NotStarted(says))
+}
