@@ -1,3 +1,8 @@
+use super::super::exchange::{CapturedRequest, RequestBody};
+use super::super::outcome::{Decision, Outcome, Rejected};
+use super::super::words::Words;
+use super::changes::LISTED;
+use super::content::bytes;
 use super::*;
 use crate::capability::http::PolicyRecord;
 use crate::capture::{
