@@ -91,6 +91,30 @@ async fn garbage_in_the_place_of_the_database_is_refused() -> Result<()> {
     is_refused_and_not_touched(&world, &garbage, "not a database").await
 }
 
+/// Of all tenants one has a store that cannot be read.
+#[tokio::test]
+async fn a_store_that_cannot_be_read_hides_no_other() -> Result<()> {
+    let world = with_changes_waiting(76).await?;
+    std::fs::write(database(&world), b"garbage")?;
+    std::fs::write(world.path("other.toml"), world.tenant.text())?;
+    let ended = world.sluice.call(&["status", "--json"]).await?;
+    ensure!(ended.code == Some(1), "{ended:?}");
+    let reports: serde_json::Value = serde_json::from_str(&ended.stdout)?;
+    let phases = [&reports[0], &reports[1]].map(|report| report["phase"].as_str());
+    ensure!(
+        phases == [Some("not-started"), Some("unreadable")],
+        "{reports:#}"
+    );
+    let error = reports[1]["error"].as_str().unwrap_or_default();
+    ensure!(error.contains("not a database"), "{reports:#}");
+    let ended = world.sluice.call(&["status"]).await?;
+    ensure!(
+        ended.stdout.contains("test/everyone cannot be read: "),
+        "{ended:?}"
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_database_with_a_page_overwritten_is_refused_before_anything_is_done() -> Result<()> {
     let world = with_changes_waiting(92).await?;

@@ -451,8 +451,21 @@ async fn a_signature_is_kept_with_its_version() -> Result<()> {
     good(&world, &["check"]).await?;
     let all = good(&world, &["plugin", "list", "--json"]).await?;
     let all: Value = serde_json::from_str(&all.stdout)?;
-    let signed_by = all["versions"][0]["signed_by"].as_str();
+    let signed_by = all["versions"][0]["signatures"][0].as_str();
     ensure!(signed_by.is_some_and(|id| id.len() == 16), "{all}");
+    // Somebody else's beside it takes nothing away, and what is none is not taken.
+    let other = Signer::new();
+    std::fs::write(world.path("other"), sign(&other, &bytes, "plugin.wasm"))?;
+    good(&world, &[&add[..], &["other"]].concat()).await?;
+    std::fs::write(world.path("other"), "no signature")?;
+    refused(
+        &world,
+        &[&add[..], &["other"]].concat(),
+        4,
+        &["what should be its signature is none"],
+    )
+    .await?;
+    good(&world, &["check", "--signed-by", &other.key()]).await?;
     // Taken away, it is missed.
     good(&world, &["plugin", "list"]).await?;
     for file in std::fs::read_dir(world.path(".sluice/.plugins"))? {
@@ -462,4 +475,51 @@ async fn a_signature_is_kept_with_its_version() -> Result<()> {
         }
     }
     refused(&world, &["check"], 4, &["it is not signed"]).await
+}
+
+/// A shadow sends nothing, but it sees what members are.
+#[tokio::test]
+async fn what_is_not_signed_is_not_tried_on_live_batches_either() -> Result<()> {
+    let world = world().await?;
+    let keys = Signer::new();
+    let bytes = std::fs::read(component())?;
+    let signature = sign(&keys, &bytes, "plugin.wasm");
+    std::fs::write(world.path("plugin.wasm.minisig"), signature)?;
+    let signed_by = format!("\"plugin.wasm\"\nsigned_by = [\"{}\"]", keys.key());
+    runs(&world, &signed_by)?;
+    good(&world, &["run", "--until-live"]).await?;
+    let shadow = ["plugin", "shadow", "retention-science", "second.wasm"];
+    refused(
+        &world,
+        &shadow,
+        4,
+        &["it is not signed", "`signed_by` of [authorizations.main]"],
+    )
+    .await
+}
+
+/// The one that works was kept without a signature, and is signed later, while another one is tried.
+#[tokio::test]
+async fn a_component_that_is_kept_gets_the_signature_that_comes_later() -> Result<()> {
+    let world = world().await?;
+    let keys = Signer::new();
+    let bytes = std::fs::read(component())?;
+    good(&world, &["run", "--until-live"]).await?;
+    let signature = sign(&keys, &bytes, "plugin.wasm");
+    std::fs::write(world.path("plugin.wasm.minisig"), signature)?;
+    let signed_by = format!("\"plugin.wasm\"\nsigned_by = [\"{}\"]", keys.key());
+    runs(&world, &signed_by)?;
+    good(&world, &["run", "--until-idle"]).await?;
+    // Now it has to be loaded from where it is kept.
+    std::fs::write(world.path("plugin.wasm"), second()?)?;
+    let signature = sign(&keys, &second()?, "second.wasm");
+    std::fs::write(world.path("plugin.wasm.minisig"), signature)?;
+    let kept = std::fs::read_dir(world.path(".sluice/.plugins"))?;
+    let signatures = kept.flatten().filter(|file| {
+        file.path()
+            .extension()
+            .is_some_and(|kind| kind == "minisig")
+    });
+    ensure!(signatures.count() == 1);
+    Ok(())
 }

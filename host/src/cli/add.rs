@@ -1,11 +1,11 @@
 //! `sluice plugin add`.
 
-use sluice::plugin::{ComponentFile, Limits, LoadLimits, Plugin};
-use sluice::registry::{Entry, Registry, RegistryError, short};
+use sluice::plugin::{ComponentFile, Limits, Plugin};
+use sluice::registry::{Entry, Registry, RegistryError, names, short};
 
 use super::args::AddArgs;
 use super::exit::Exit;
-use super::{engine, logs, pin, remove};
+use super::{engine, logs, pin, remove, select};
 
 pub async fn add(args: AddArgs) -> anyhow::Result<Exit> {
     logs::start_quiet();
@@ -34,7 +34,10 @@ pub async fn add(args: AddArgs) -> anyhow::Result<Exit> {
 
 /// What is judged and loaded is what is kept: the file is read once.
 async fn keep(args: &AddArgs) -> Result<Entry, RegistryError> {
-    let (limits, load) = (Limits::default(), LoadLimits::default());
+    if let Some(channel) = &args.channel {
+        names::channel(channel)?;
+    }
+    let (limits, load) = (Limits::default(), select::largest(&args.place));
     let mut file = ComponentFile::read(&args.file, &load)?;
     if let Some(signature) = &args.signature {
         file = file.signed_by(signature);

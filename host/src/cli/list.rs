@@ -44,10 +44,13 @@ pub fn list(args: &VersionsArgs) -> anyhow::Result<Exit> {
     let users = match known(&args.place) {
         None => None,
         Some(config) => match registry.in_use(&config) {
-            Ok(mut users) => {
-                stores::add_users(&mut users, &config, &args.place)?;
-                Some(users)
-            }
+            Ok(mut users) => match stores::add_users(&mut users, &config, &args.place) {
+                Ok(()) => Some(users),
+                Err(error) => {
+                    eprintln!("warning: who uses what is not known: {error}");
+                    None
+                }
+            },
             Err(error) => return Ok(remove::refused(&error)),
         },
     };
@@ -108,7 +111,7 @@ fn print(all: &All) {
         "bytes",
         "added",
         "channels",
-        "signed by",
+        "signatures by",
         "used by",
     ]);
     for Version { listed, used_by } in &all.versions {
@@ -122,7 +125,7 @@ fn print(all: &All) {
             grouped(entry.bytes),
             entry.added.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             listed.channels.join("\n"),
-            listed.signed_by.clone().unwrap_or_default(),
+            listed.signatures.join("\n"),
             used_by.unwrap_or_else(|| "?".to_owned()),
         ]);
     }

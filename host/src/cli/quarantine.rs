@@ -100,7 +100,8 @@ fn show(args: &ShowArgs, store: &Store) -> anyhow::Result<Exit> {
     };
     println!("{:#}", json_of(&entry, args.reveal));
     if !args.reveal {
-        println!("Values are masked: letters as x, digits as 0. --reveal shows them.");
+        // Beside what a program reads.
+        eprintln!("Values are masked: letters as x, digits as 0. --reveal shows them.");
     }
     Ok(Exit::Fine)
 }

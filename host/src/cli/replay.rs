@@ -1,16 +1,16 @@
 //! `sluice replay`: captured calls, made again.
 
 use sluice::capture::{Show, compare, folder};
-use sluice::plugin::{Limits, LoadLimits, Plugin};
+use sluice::plugin::{Limits, Plugin};
 use sluice::registry::{Registry, RegistryError};
 
 use super::args::ReplayArgs;
 use super::exit::Exit;
-use super::{difference, engine, logs, remove};
+use super::{difference, engine, logs, remove, select};
 
 /// The plugin that was named: a file, or else a version that is kept.
 async fn plugin(args: &ReplayArgs) -> Result<Plugin, RegistryError> {
-    let (limits, load) = (Limits::default(), LoadLimits::default());
+    let (limits, load) = (Limits::default(), select::largest(&args.place));
     let engine = engine::alone(
         &args.place.trust,
         args.place.tracks.clone().unwrap_or_default(),

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use sluice::config::{Config, ExportConfig, Mistake, Mistakes, load};
 use sluice::deploy::{Demand, Deployed, Deployment, deploy};
+use sluice::plugin::LoadLimits;
 
 use super::args::{Loading, Where};
 use super::engine;
@@ -25,6 +26,21 @@ pub fn configuration(place: &Where) -> Result<Config, Exit> {
             Err(Exit::Configuration)
         }
     }
+}
+
+/// The largest limits of loading that any authorization grants: for commands that keep or try a plugin
+/// before it is known who will run it. Mistakes are shown by those who run it.
+pub fn largest(place: &Where) -> LoadLimits {
+    let mut largest = LoadLimits::default();
+    let Ok((config, _)) = load(&place.config) else {
+        return largest;
+    };
+    for tenant in &config.tenants {
+        for authorization in tenant.authorizations.values() {
+            largest = largest.or_larger(&authorization.load_limits);
+        }
+    }
+    largest
 }
 
 /// Shows mistakes, and how many there are.

@@ -7,14 +7,14 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use sluice::capture::{CallDifference, CallKind, Capture, Replayed, Show, compare};
 use sluice::deploy::{Demand, Deployed, deploy};
-use sluice::plugin::{Limits, LoadLimits, Plugin};
+use sluice::plugin::Plugin;
 use sluice::store::Store;
 use sluice::usage::Used;
 
 use super::args::ShadowArgs;
 use super::exit::Exit;
 use super::wanted::{Order, Wanted, unless_stopped};
-use super::{difference, engine, logs, select};
+use super::{difference, engine, logs, remove, select};
 
 /// What came of one export's batches.
 #[derive(Serialize)]
@@ -58,23 +58,6 @@ pub async fn shadow(args: ShadowArgs) -> anyhow::Result<Exit> {
         };
     }
     let engine = engine::looking(&args.place);
-    let (limits, load) = (Limits::default(), LoadLimits::default());
-    let plugin = match engine.load(&args.file, &limits, &load).await {
-        Ok(plugin) => plugin,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return Ok(Exit::Plugin);
-        }
-    };
-    if plugin.manifest.name != args.name {
-        eprintln!(
-            "error: {} is plugin `{}`, not `{}`",
-            args.file.display(),
-            plugin.manifest.name,
-            args.name
-        );
-        return Ok(Exit::Plugin);
-    }
     let data = args.place.data();
     let deployment = deploy(&engine, &config, &data, Demand::Preview, |export| {
         chosen.is_empty() || chosen.contains(&export.spec.name())
@@ -97,10 +80,31 @@ pub async fn shadow(args: ShadowArgs) -> anyhow::Result<Exit> {
             wrong => wrong,
         });
     }
-    unless_stopped(try_all(&args, &plugin, &all)).await
+    // Under the rules of each export, as if it ran there: its limits, and who must have signed it.
+    let mut plugins = vec![];
+    for deployed in &all {
+        match deployed.supply.load_file(&engine, &args.file).await {
+            Ok(plugin) => plugins.push(plugin),
+            Err(error) => return Ok(remove::refused(&error)),
+        }
+    }
+    if let Some(other) = plugins
+        .iter()
+        .find(|plugin| plugin.manifest.name != args.name)
+    {
+        eprintln!(
+            "error: {} is plugin `{}`, not `{}`",
+            args.file.display(),
+            other.manifest.name,
+            args.name
+        );
+        return Ok(Exit::Plugin);
+    }
+    unless_stopped(try_all(&args, &plugins, &all)).await
 }
 
-async fn try_all(args: &ShadowArgs, plugin: &Plugin, all: &[&Deployed]) -> anyhow::Result<Exit> {
+/// Tries the version that each export has loaded.
+async fn try_all(args: &ShadowArgs, plugins: &[Plugin], all: &[&Deployed]) -> anyhow::Result<Exit> {
     let wanted = Wanted {
         calls: args.batches,
         of: vec![CallKind::Deliver],
@@ -118,7 +122,7 @@ async fn try_all(args: &ShadowArgs, plugin: &Plugin, all: &[&Deployed]) -> anyho
     }
     let captures = join_all(orders.into_iter().map(Order::taken)).await;
     let mut shadowed = vec![];
-    for (deployed, capture) in all.iter().zip(captures) {
+    for ((deployed, plugin), capture) in all.iter().zip(plugins).zip(captures) {
         match capture? {
             Ok(capture) => shadowed.push(compared(&capture, deployed, plugin).await?),
             Err(why) => eprintln!("error: {why}"),

@@ -1,5 +1,7 @@
 //! `sluice status`: what the stores say, whether or not anything runs.
 
+use std::path::Path;
+
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use sluice::config::{Config, ExportConfig};
@@ -42,6 +44,9 @@ pub struct Report {
     next_try: Option<String>,
     /// What was used, under each version of the plugin.
     pub usage: Vec<UsageReport>,
+    /// Why its store cannot be read, if so: then there is nothing more to say of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// The component that the configuration leads to right now, which is what the next start runs.
@@ -79,7 +84,7 @@ pub fn status(args: &StatusArgs) -> anyhow::Result<Exit> {
         .iter()
         .flat_map(|tenant| &tenant.exports)
         .collect();
-    let reports = reports(&args.place, &config, &exports)?;
+    let reports = reports(&args.place, &config, &exports);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&reports)?);
     } else if args.usage {
@@ -87,22 +92,29 @@ pub fn status(args: &StatusArgs) -> anyhow::Result<Exit> {
     } else {
         print(&reports);
     }
-    Ok(Exit::Fine)
+    Ok(match reports.iter().any(|report| report.error.is_some()) {
+        true => Exit::Unforeseen,
+        false => Exit::Fine,
+    })
 }
 
-/// Reads the stores of these exports.
-pub fn reports(
-    place: &Where,
-    config: &Config,
-    exports: &[&ExportConfig],
-) -> Result<Vec<Report>, StoreError> {
-    let one = |export: &&ExportConfig| report(place, config, export);
+/// Reads the stores of these exports. One that cannot be read hides no other.
+pub fn reports(place: &Where, config: &Config, exports: &[&ExportConfig]) -> Vec<Report> {
+    let one = |export: &&ExportConfig| {
+        let mut report = empty(place, config, export);
+        if let Err(error) = fill(&mut report, &directory(&place.data(), export)) {
+            report = empty(place, config, export);
+            "unreadable".clone_into(&mut report.phase);
+            report.error = Some(error.to_string());
+        }
+        report
+    };
     exports.iter().map(one).collect()
 }
 
-fn report(place: &Where, config: &Config, export: &ExportConfig) -> Result<Report, StoreError> {
-    let directory = directory(&place.data(), export);
-    let mut report = Report {
+/// What is known of an export without its store.
+fn empty(place: &Where, config: &Config, export: &ExportConfig) -> Report {
+    Report {
         export: export.spec.name(),
         label: export.spec.label.clone(),
         audience: export.spec.audience.clone(),
@@ -117,11 +129,16 @@ fn report(place: &Where, config: &Config, export: &ExportConfig) -> Result<Repor
         last_error: None,
         next_try: None,
         usage: vec![],
-    };
-    if !Store::exists(&directory) {
-        return Ok(report);
+        error: None,
     }
-    let store = Store::open_read_only(&directory)?;
+}
+
+/// What its store says.
+fn fill(report: &mut Report, directory: &Path) -> Result<(), StoreError> {
+    if !Store::exists(directory) {
+        return Ok(());
+    }
+    let store = Store::open_read_only(directory)?;
     report.versions = store.versions()?;
     let ledger = store.ledger()?;
     let used = store.usage()?;
@@ -145,7 +162,7 @@ fn report(place: &Where, config: &Config, export: &ExportConfig) -> Result<Repor
             at: time(at),
         });
     }
-    Ok(report)
+    Ok(())
 }
 
 fn configured(place: &Where, config: &Config, export: &ExportConfig) -> Configured {
@@ -242,6 +259,9 @@ pub fn print(reports: &[Report]) {
     }
     println!("{table}");
     for report in reports {
+        if let Some(error) = &report.error {
+            println!("{} cannot be read: {error}", report.export);
+        }
         for line in versions::lines(report) {
             println!("{}: {line}", report.export);
         }

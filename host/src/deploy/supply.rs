@@ -61,12 +61,17 @@ impl Supply {
     /// It is not there, not signed as it must be, or no plugin of this host.
     pub async fn load(&self, engine: &Engine) -> Result<Plugin, RegistryError> {
         let supply = self.clone();
-        let read = move || {
-            supply
-                .registry
-                .open(&supply.registry.resolve(&supply.source)?, &supply.load)
-        };
-        self.loaded(engine, read).await
+        let (resolved, file) = blocking(move || {
+            let resolved = supply.registry.resolve(&supply.source)?;
+            let file = supply.registry.open(&resolved, &supply.load)?;
+            Ok::<_, RegistryError>((resolved, file))
+        })
+        .await?;
+        let plugin = self.loaded(engine, move || Ok(file)).await?;
+        if let Some(entry) = resolved.entry {
+            self.registry.compare(&entry, &plugin.manifest)?;
+        }
+        Ok(plugin)
     }
 
     /// Loads a file in the place of what the configuration says, under the same rules.
@@ -97,12 +102,15 @@ impl Supply {
     /// The disk's, or its file is another one by now.
     pub fn keep(&self, plugin: &Plugin) -> Result<(), RegistryError> {
         let seen = &plugin.inspection;
-        if self.registry.read(&seen.sha256).is_ok() {
-            return Ok(());
-        }
-        let file = ComponentFile::read(&seen.path, &self.load)?;
+        let kept = self.registry.read(&seen.sha256).is_ok();
+        // One that is kept may have been signed since; for the rest it needs its file no more.
+        let file = match ComponentFile::read(&seen.path, &self.load) {
+            Err(_) if kept => return Ok(()),
+            file => file?,
+        };
         match file.sha256() == seen.sha256 {
             true => self.registry.keep_file(&file).map(drop),
+            false if kept => Ok(()),
             false => Err(RegistryError::Altered {
                 path: seen.path.clone(),
                 found: file.sha256().to_owned(),

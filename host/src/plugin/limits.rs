@@ -72,6 +72,19 @@ pub struct LoadLimits {
     pub stack_bytes: usize,
 }
 
+impl LoadLimits {
+    /// Of each limit the larger one.
+    pub fn or_larger(&self, other: &Self) -> Self {
+        Self {
+            component_bytes: self.component_bytes.max(other.component_bytes),
+            compile: self.compile.max(other.compile),
+            compile_memory_bytes: self.compile_memory_bytes.max(other.compile_memory_bytes),
+            manifest_bytes: self.manifest_bytes.max(other.manifest_bytes),
+            stack_bytes: self.stack_bytes.max(other.stack_bytes),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

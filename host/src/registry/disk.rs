@@ -56,10 +56,15 @@ pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 /// Reads a file of the folder.
 ///
 /// # Errors
-/// The disk's, or it is a link or no file, or others could have written it.
+/// The disk's, or it is a link or no file, or others could have written it or put it there.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     use std::io::Read;
 
+    if let Some(folder) = path.parent()
+        && folder.exists()
+    {
+        only_mine(folder)?;
+    }
     let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     let mut file = OpenOptions::new()
         .read(true)
@@ -152,8 +157,13 @@ fn only_mine(folder: &Path) -> io::Result<()> {
     not_of_others(&metadata)
 }
 
-/// What others can write is not what was kept.
+/// What others can write is not what was kept. The superuser is nobody else: there is nothing that it
+/// could not do anyway.
 fn not_of_others(metadata: &std::fs::Metadata) -> io::Result<()> {
+    let owner = metadata.uid();
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other("it belongs to another user"));
+    }
     match metadata.mode() & 0o022 {
         0 => Ok(()),
         _ => Err(io::Error::other(

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{COMPONENT, Registry, RegistryError, SIGNATURE, disk, names, signature};
+use crate::plugin::types::Manifest;
 
 /// What the names of entries and channels end with.
 const ENTRY: &str = ".json";
@@ -41,8 +42,8 @@ pub struct Listed {
     pub entry: Entry,
     /// The channels that point at it.
     pub channels: Vec<String>,
-    /// The key that its signature says it is by. Judged is it when it is loaded.
-    pub signed_by: Option<String>,
+    /// The keys that its signatures say they are by. They are judged when it is loaded.
+    pub signatures: Vec<String>,
 }
 
 /// Everything that is kept.
@@ -64,11 +65,11 @@ struct Pointer {
 
 impl Registry {
     /// Adds a version with its component and, if there is one, its signature; answers the entry that is
-    /// there. The same one once more changes nothing but the signature. Blocking.
+    /// there. The same one once more adds nothing but a signature that is not there yet. Blocking.
     ///
     /// # Errors
     /// There is one of that name and version with another content, its name cannot be that of a file,
-    /// or the disk's.
+    /// what should be its signature is none, or the disk's.
     pub fn add(
         &self,
         entry: Entry,
@@ -89,10 +90,13 @@ impl Registry {
                 found: entry.sha256,
             });
         }
+        if let Some(signature) = signature {
+            signature::together(None, signature).map_err(RegistryError::Signature)?;
+        }
         let kept = self.keep(component)?;
         debug_assert_eq!(kept.sha256, entry.sha256);
         if let Some(signature) = signature {
-            self.put_signature(&entry.sha256, signature)?;
+            self.add_signature(&entry.sha256, signature)?;
         }
         if let Some(there) = there {
             return Ok(there);
@@ -178,10 +182,16 @@ impl Registry {
     /// # Errors
     /// The disk's, or a file that holds something else.
     pub fn list(&self) -> Result<Index, RegistryError> {
+        self.listed(|_| true)
+    }
+
+    /// What is kept of some plugins: a damaged file of one is nothing to the others.
+    fn listed(&self, of: impl Fn(&str) -> bool) -> Result<Index, RegistryError> {
         let names = disk::names(&self.folder).map_err(self.disk(""))?;
         let mut channels: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
         for file in &names {
             if let Some((name, channel)) = parts(file, CHANNEL)
+                && of(name)
                 && let Some(pointer) = self.pointer(name, channel)?
             {
                 let of_version = channels.entry((name.to_owned(), pointer.sha256));
@@ -191,12 +201,13 @@ impl Registry {
         let mut index = Index::default();
         for file in &names {
             if let Some((name, version)) = parts(file, ENTRY)
+                && of(name)
                 && let Some(entry) = self.entry(name, version)?
             {
                 let key = (entry.name.clone(), entry.sha256.clone());
                 index.versions.push(Listed {
                     channels: channels.remove(&key).unwrap_or_default(),
-                    signed_by: self.signer(&entry.sha256),
+                    signatures: self.signers(&entry.sha256),
                     entry,
                 });
             }
@@ -208,6 +219,19 @@ impl Registry {
             .map(str::to_owned)
             .collect();
         Ok(index)
+    }
+
+    /// Whether a component calls itself what its entry says.
+    ///
+    /// # Errors
+    /// It does not: the entry was not written by [`add`](Self::add).
+    pub fn compare(&self, entry: &Entry, manifest: &Manifest) -> Result<(), RegistryError> {
+        if (&entry.name, &entry.version) == (&manifest.name, &manifest.version) {
+            return Ok(());
+        }
+        let file = entry_name(&entry.name, &entry.version);
+        let found = format!("its component is {} {}", manifest.name, manifest.version);
+        Err(self.no_entry(&file, found))
     }
 
     /// The version of a plugin that calls itself so.
@@ -242,19 +266,21 @@ impl Registry {
 
     /// The versions of a plugin, of which there is at least one.
     pub(super) fn of(&self, name: &str) -> Result<Vec<Listed>, RegistryError> {
-        let all = self.list()?.versions;
-        let known: Vec<_> = all.iter().map(|one| one.entry.name.clone()).collect();
-        let of_name: Vec<_> = all
-            .into_iter()
-            .filter(|one| one.entry.name == name)
-            .collect();
+        let of_name = self.listed(|other| other == name)?.versions;
         match of_name.is_empty() {
             false => Ok(of_name),
             true => Err(RegistryError::NoPlugin {
                 name: name.to_owned(),
-                known,
+                known: self.plugins()?,
             }),
         }
+    }
+
+    /// The names of plugins of which there is a version.
+    fn plugins(&self) -> Result<Vec<String>, RegistryError> {
+        let names = disk::names(&self.folder).map_err(self.disk(""))?;
+        let plugins = names.iter().filter_map(|file| parts(file, ENTRY));
+        Ok(plugins.map(|(name, _)| name.to_owned()).collect())
     }
 
     fn entry(&self, name: &str, version: &str) -> Result<Option<Entry>, RegistryError> {
@@ -288,13 +314,25 @@ impl Registry {
             .map_err(|error| self.no_entry(file, error.to_string()))
     }
 
-    pub(super) fn put_signature(&self, sha256: &str, text: &str) -> Result<(), RegistryError> {
-        self.put(&signature_name(sha256), text.as_bytes())
+    /// Keeps a signature with a component, beside those that are there. What is none is left out: it
+    /// would never pass.
+    pub(super) fn add_signature(&self, sha256: &str, text: &str) -> Result<(), RegistryError> {
+        let there = self.signatures(sha256);
+        match signature::together(there.as_deref(), text) {
+            Ok(all) if there.as_ref() == Some(&all) => Ok(()),
+            Ok(all) => self.put(&signature_name(sha256), all.as_bytes()),
+            Err(_) => Ok(()),
+        }
     }
 
-    fn signer(&self, sha256: &str) -> Option<String> {
+    pub(super) fn signatures(&self, sha256: &str) -> Option<String> {
         let bytes = disk::read(&self.folder.join(signature_name(sha256))).ok()?;
-        signature::signer(std::str::from_utf8(&bytes).ok()?)
+        String::from_utf8(bytes).ok()
+    }
+
+    fn signers(&self, sha256: &str) -> Vec<String> {
+        let text = self.signatures(sha256).unwrap_or_default();
+        signature::signers(&text)
     }
 
     fn no_entry(&self, file: &str, found: String) -> RegistryError {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::names::BadName;
 use super::short;
+use super::signature::Unsigned;
 use crate::config::nearest;
 use crate::plugin::LoadError;
 
@@ -115,6 +116,9 @@ pub enum RegistryError {
         /// What was asked for.
         which: String,
     },
+    /// What should be a signature is none.
+    #[error("registry: {0}")]
+    Signature(Unsigned),
     /// Something cannot be called so.
     #[error("registry: {0}")]
     Name(#[from] BadName),

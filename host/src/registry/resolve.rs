@@ -96,7 +96,8 @@ impl Registry {
         }
     }
 
-    /// Keeps a component together with its signature, but without a name. Blocking.
+    /// Keeps a component together with its signature, but without a name. One that is kept already gets
+    /// the signature all the same: it may have been signed since. Blocking.
     ///
     /// # Errors
     /// The disk's, or its signature cannot be read.
@@ -104,7 +105,7 @@ impl Registry {
         let signature = file.signature()?;
         let kept = self.keep(file.bytes())?;
         if let Some(signature) = signature {
-            self.put_signature(&kept.sha256, signature)?;
+            self.add_signature(&kept.sha256, signature)?;
         }
         Ok(kept)
     }

@@ -10,6 +10,9 @@ use minisign_verify::{Error, PublicKey, Signature};
 /// What the name of a signature's file has behind that of the component.
 pub const SIGNATURE: &str = "minisig";
 
+/// Signatures of one component that are kept.
+const MOST: usize = 8;
+
 /// A minisign public key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKey {
@@ -79,21 +82,69 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// Judges the bytes of a component by what should be its signature. It is enough that one of the keys
-/// has signed. The file's name, where its author may have given it, only makes for a better message.
+/// Judges the bytes of a component by what should be its signatures, one behind the other. It is enough
+/// that one of the keys has signed. The file's name, where its author may have given it, only makes for a
+/// better message.
 pub(crate) fn judge(
     file: Option<&str>,
     bytes: &[u8],
-    signature: Option<&str>,
+    signatures: Option<&str>,
     keys: &[SigningKey],
 ) -> Result<(), Unsigned> {
-    let text = signature.ok_or(Unsigned::Missing)?;
-    let none = |why: &str| Unsigned::NoSignature(why.to_owned());
-    let signature = Signature::decode(text).map_err(|error| match error {
-        Error::UnsupportedAlgorithm => none("of an unknown kind"),
-        _ => none("not the four lines that `minisign -S` writes"),
-    })?;
-    let id = signer(text).ok_or_else(|| none("without a key"))?;
+    let text = signatures.ok_or(Unsigned::Missing)?;
+    let mut nearest = None;
+    for signature in each(text) {
+        match judge_one(file, bytes, &signature, keys) {
+            Ok(()) => return Ok(()),
+            Err(why) => {
+                if nearest
+                    .as_ref()
+                    .is_none_or(|other| rank(&why) > rank(other))
+                {
+                    nearest = Some(why);
+                }
+            }
+        }
+    }
+    Err(nearest.unwrap_or_else(|| Unsigned::NoSignature("the file is empty".to_owned())))
+}
+
+/// Puts signatures together with those that are there: a component may be signed by several, and whoever
+/// brings one more takes nobody else's away. The new ones come first, so that of too many the oldest go.
+pub(crate) fn together(there: Option<&str>, new: &str) -> Result<String, Unsigned> {
+    let mut all: Vec<String> = vec![];
+    for signature in each(new) {
+        decode(&signature)?;
+        signer(&signature).ok_or_else(|| Unsigned::NoSignature("without a key".to_owned()))?;
+        all.push(signature);
+    }
+    if all.is_empty() {
+        return Err(Unsigned::NoSignature("the file is empty".to_owned()));
+    }
+    for signature in there.into_iter().flat_map(each) {
+        if !all.contains(&signature) && decode(&signature).is_ok() {
+            all.push(signature);
+        }
+    }
+    all.truncate(MOST);
+    Ok(all.concat())
+}
+
+/// The keys that signatures say they are by. Nothing is proved by that.
+pub(crate) fn signers(signatures: &str) -> Vec<String> {
+    each(signatures)
+        .filter_map(|signature| signer(&signature))
+        .collect()
+}
+
+fn judge_one(
+    file: Option<&str>,
+    bytes: &[u8],
+    text: &str,
+    keys: &[SigningKey],
+) -> Result<(), Unsigned> {
+    let signature = decode(text)?;
+    let id = signer(text).ok_or_else(|| Unsigned::NoSignature("without a key".to_owned()))?;
     let mut held = keys.iter().filter(|key| key.id == id).peekable();
     if held.peek().is_none() {
         return Err(Unsigned::OtherKey(id));
@@ -108,8 +159,41 @@ pub(crate) fn judge(
     }
 }
 
-/// The key that a signature says it is by. Nothing is proved by that.
-pub(crate) fn signer(signature: &str) -> Option<String> {
+/// How much a person learns from it, who has brought several.
+fn rank(unsigned: &Unsigned) -> u8 {
+    match unsigned {
+        Unsigned::Altered(_) | Unsigned::OtherFile(_) => 2,
+        Unsigned::OtherKey(_) => 1,
+        Unsigned::NoSignature(_) | Unsigned::Missing => 0,
+    }
+}
+
+/// Signatures are four lines each.
+fn each(text: &str) -> impl Iterator<Item = String> {
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let one = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect();
+    lines
+        .chunks(4)
+        .map(one)
+        .collect::<Vec<String>>()
+        .into_iter()
+}
+
+fn decode(text: &str) -> Result<Signature, Unsigned> {
+    Signature::decode(text).map_err(|error| {
+        let why = match error {
+            Error::UnsupportedAlgorithm => "of an unknown kind",
+            _ => "not the four lines that `minisign -S` writes",
+        };
+        Unsigned::NoSignature(why.to_owned())
+    })
+}
+
+/// The key that a signature says it is by.
+fn signer(signature: &str) -> Option<String> {
     id(signature.lines().nth(1)?)
 }
 
@@ -216,6 +300,36 @@ mod tests {
             let error = judged(none).unwrap_err();
             assert!(matches!(error, Unsigned::NoSignature(_)), "{error}");
         }
+    }
+
+    #[test]
+    fn a_component_may_be_signed_by_several() {
+        let ((one, key), (two, other), (_, third)) = (keys(), keys(), keys());
+        let comment = "timestamp:1\tfile:a.wasm\thashed";
+        let (first, second) = (sign(&one, b"bytes", comment), sign(&two, b"bytes", comment));
+        let both = together(Some(&first), &second).unwrap();
+        let judged =
+            |key: &SigningKey| judge(None, b"bytes", Some(&both), std::slice::from_ref(key));
+        assert_eq!((judged(&key), judged(&other)), (Ok(()), Ok(())));
+        assert!(matches!(judged(&third), Err(Unsigned::OtherKey(_))));
+        assert_eq!(signers(&both), [other.id.clone(), key.id.clone()]);
+        // Once more changes nothing; what is none is not taken; what is wrong harms nobody.
+        assert_eq!(together(Some(&both), &second).unwrap(), both);
+        for none in ["", "\n\n", "a\nb\nc\nd"] {
+            assert!(together(Some(&both), none).is_err(), "{none}");
+        }
+        let stale = sign(&one, b"another", comment);
+        let all = together(Some(&both), &stale).unwrap();
+        assert_eq!(judge(None, b"bytes", Some(&all), &[key]), Ok(()));
+        let mut many = all;
+        for number in 0..MOST {
+            let new = sign(&one, b"bytes", &format!("timestamp:{number}"));
+            many = together(Some(&many), &new).unwrap();
+        }
+        assert_eq!(signers(&many).len(), MOST);
+        // The nearest reason is told.
+        let wrong = judge(None, b"bytez", Some(&both), std::slice::from_ref(&other));
+        assert_eq!(wrong, Err(Unsigned::Altered(other.id)));
     }
 
     #[test]

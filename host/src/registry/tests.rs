@@ -57,9 +57,38 @@ fn what_others_can_write_is_refused() {
     // Written anew it is this user's again.
     registry.keep(b"a component").unwrap();
     assert_eq!(mode(&kept.path), 0o600);
+    // Where others can put something, what the index says is theirs to say.
+    add(&registry, "0.1.0", b"old");
     open(kept.path.parent().unwrap(), 0o777);
-    let error = registry.keep(b"another one").unwrap_err().to_string();
-    assert!(error.contains("others can write it"), "{error}");
+    for error in [
+        registry.keep(b"another one").unwrap_err(),
+        registry.read(&kept.sha256).unwrap_err(),
+        registry
+            .resolve(&self::kept(Which::Version("0.1.0".to_owned())))
+            .unwrap_err(),
+    ] {
+        let error = error.to_string();
+        assert!(error.contains("others can write it"), "{error}");
+    }
+}
+
+#[test]
+fn whoever_brings_one_more_signature_takes_nobody_elses_away() {
+    let (_data, registry) = registry();
+    let (one, two) = (sluice_signer::Signer::new(), sluice_signer::Signer::new());
+    let (first, second) = (one.sign(b"old", "1"), two.sign(b"old", "2"));
+    let signed = |signature: &str| registry.add(entry("0.1.0", b"old"), b"old", Some(signature));
+    signed(&first).unwrap();
+    signed(&second).unwrap();
+    let error = signed("no signature").unwrap_err().to_string();
+    assert!(error.contains("what should be its signature"), "{error}");
+    let text = registry.signatures(&digest(b"old")).unwrap();
+    assert!(text.contains(&first) && text.contains(&second), "{text}");
+    assert_eq!(registry.list().unwrap().versions[0].signatures.len(), 2);
+    for signer in [one, two] {
+        let keys = [signer.key().parse().unwrap()];
+        assert_eq!(signature::judge(None, b"old", Some(&text), &keys), Ok(()));
+    }
 }
 
 #[test]
@@ -217,7 +246,10 @@ fn what_is_removed_goes_with_all_that_is_about_it() {
     registry.pin("rs", "0.1.0", "stable").unwrap();
     registry.pin("rs", "0.1.0", "other").unwrap();
     registry.pin("rs", "0.2.0", "next").unwrap();
-    registry.put_signature(&old, "its signature").unwrap();
+    registry
+        .add_signature(&old, &sluice_signer::Signer::new().sign(b"old", "old"))
+        .unwrap();
+    assert_eq!(disk::names(&registry.folder).unwrap().len(), 8);
     registry.remove(&old).unwrap();
     assert_eq!(listed(&registry), [("0.2.0".to_owned(), "next".to_owned())]);
     let files = disk::names(&registry.folder).unwrap();
@@ -239,7 +271,9 @@ fn a_change_that_was_killed_at_any_step_leaves_an_index_that_holds() {
         registry.list().unwrap().nameless,
         std::slice::from_ref(&new)
     );
-    registry.put_signature(&new, "its signature").unwrap();
+    registry
+        .add_signature(&new, &sluice_signer::Signer::new().sign(b"new", "new"))
+        .unwrap();
     assert_eq!(listed(&registry), before);
     std::fs::write(registry.folder.join(".rs@0.2.0.json.0123"), "{\"name\":").unwrap();
     std::fs::write(registry.folder.join(".rs@stable.channel.0123"), "{").unwrap();

@@ -32,8 +32,8 @@ pub enum PluginCommand {
     Promote(DecideArgs),
     /// Roll a swap under way back; if none is, go back to the version before the last swap.
     Rollback(DecideArgs),
-    /// Let a channel point at a version: what follows the channel runs it from its next start on.
-    /// To go back, pin the older one.
+    /// Let a channel point at a version: running exports that follow the channel are swapped to it, and
+    /// all others run it from their next start on. To go back, pin the older one.
     Pin(PinArgs),
     /// Show what an export's plugin remembers: names and sizes, never the texts.
     State(StateArgs),
