@@ -14,19 +14,7 @@ use crate::store::{Command, Store, StoreError};
 /// # Errors
 /// The store's: then nothing more can be made durable, and the export must not go on.
 pub(super) async fn drive(context: Arc<Context>) -> Result<(), StoreError> {
-    let metered = context.clone();
-    let recorded = context.store.run(move |store| {
-        let now = metered.now_ms();
-        store.meter(metered.by().names(), &metered.usage, now)?;
-        if let Some(candidate) = metered.versions.candidate() {
-            let manifest = candidate.manifest();
-            let by = (manifest.name.as_str(), manifest.version.as_str());
-            store.meter_too(by, candidate.usage(), now)?;
-        }
-        store.record_versions(&metered.versions.versions(), None)?;
-        store.recorded()
-    });
-    let recorded = recorded.await?;
+    let recorded = context.store.run(Store::recorded).await?;
     let first = State::first(context.spec.members.is_some());
     let was_parked = matches!(recorded, Some(ref r) if matches!(r.state, State::Parked { .. }));
     let (mut state, mut effect) = resume(recorded.map_or(first, |recorded| recorded.state));

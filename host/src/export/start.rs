@@ -40,8 +40,8 @@ impl Export {
     /// Opens the store in `directory` and starts to work, going on where an earlier run was.
     ///
     /// # Errors
-    /// The store cannot be opened.
-    pub fn start(
+    /// The store's.
+    pub async fn start(
         spec: ExportSpec,
         plugin: Plugin,
         http: Http,
@@ -67,7 +67,7 @@ impl Export {
             store,
             clock: Clock::System,
         };
-        Ok(Self::work(spec, parts))
+        Self::work(spec, parts).await
     }
 
     /// The same for an export that can be swapped to other versions of its plugin, which `source`
@@ -102,10 +102,12 @@ impl Export {
             store,
             clock: Clock::System,
         };
-        Ok(Self::work(spec, parts))
+        Self::work(spec, parts).await
     }
 
-    pub(super) fn work(spec: ExportSpec, parts: Parts) -> Self {
+    /// Records what it starts with, and lets its tasks begin. In this order: from then on each step of
+    /// its versions is a task's to record.
+    pub(super) async fn work(spec: ExportSpec, parts: Parts) -> Result<Self, StoreError> {
         let Parts {
             running,
             bring,
@@ -115,6 +117,7 @@ impl Export {
             store,
             clock,
         } = parts;
+        versions::record_start(&store, &running, clock.now_ms()).await?;
         let changes = spec.changes.clone();
         let context = Arc::new(Context {
             name: spec.name(),
@@ -159,12 +162,12 @@ impl Export {
             result
         });
         let driver = tokio::spawn(driver);
-        Self {
+        Ok(Self {
             context,
             driver,
             ingest,
             ended,
-        }
+        })
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) use canary::deliver;
 pub(super) use poll::poll;
 pub(super) use running::{Running, Shown};
 pub(super) use source::{Bring, FromSource};
-pub(super) use start::start;
+pub(super) use start::{record_start, start};
 pub(super) use tend::tend;
 
 use super::exporter::Exporter;

@@ -103,9 +103,11 @@ impl Running {
         self.inner().versions.clone()
     }
 
-    /// The version that is being tried.
-    pub fn candidate(&self) -> Option<Arc<dyn Exporter>> {
-        self.inner().candidate.clone()
+    /// Every version that is loaded beside the one that works.
+    pub fn others(&self) -> Vec<Arc<dyn Exporter>> {
+        let inner = self.inner();
+        let others = inner.candidate.iter().chain(inner.earlier.values());
+        others.cloned().collect()
     }
 
     /// Rows that both versions take in one call, as their manifests have it; 0 says nothing.

@@ -7,6 +7,7 @@ use super::running::Running;
 use super::source::Bring;
 use super::{SwapOutcome, new_routes};
 use crate::export::exporter::Exporter;
+use crate::store::{Store, StoreError};
 
 /// Decides by what is kept and what the configuration leads to, and loads what is missing. What the
 /// configuration says counts if it is news: then it is taken at once, without a canary, for that is
@@ -76,4 +77,34 @@ pub(in crate::export) async fn start(
         },
     };
     Running::new(versions, active, candidate)
+}
+
+/// Makes durable what an export starts with, and keeps what its versions use from now on.
+///
+/// # Errors
+/// The store's.
+pub(in crate::export) async fn record_start(
+    store: &Store,
+    running: &Running,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let (active, others, versions) = (running.active(), running.others(), running.versions());
+    store
+        .run(move |store| {
+            let manifest = active.manifest();
+            let by = (manifest.name.as_str(), manifest.version.as_str());
+            store.meter(by, active.usage(), now_ms)?;
+            for other in others {
+                meter(store, other.as_ref(), now_ms)?;
+            }
+            store.record_versions(&versions, None)
+        })
+        .await
+}
+
+/// Keeps what a version uses that works beside the one that an export was started with.
+pub(super) fn meter(store: &Store, exporter: &dyn Exporter, now_ms: i64) -> Result<(), StoreError> {
+    let manifest = exporter.manifest();
+    let by = (manifest.name.as_str(), manifest.version.as_str());
+    store.meter_too(by, exporter.usage(), now_ms)
 }

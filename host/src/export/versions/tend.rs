@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::record::{Plan, SwapOutcome, Version, Versions, Wanted};
+use super::start::meter;
 use super::{asks_for, new_routes, swap_id};
 use crate::export::context::Context;
 use crate::export::machine::{Reason, State};
@@ -180,15 +181,10 @@ async fn begin(
             return record(context, versions, Some(number)).await;
         }
     };
-    let (usage, shared) = (candidate.usage().clone(), context.clone());
     let by = candidate.clone();
     context
         .store
-        .run(move |store| {
-            let manifest = by.manifest();
-            let by = (manifest.name.as_str(), manifest.version.as_str());
-            store.meter_too(by, &usage, shared.now_ms())
-        })
+        .run(move |store| meter(store, by.as_ref(), now))
         .await?;
     let mut plan = plan.clone();
     let state = context.meters.state();

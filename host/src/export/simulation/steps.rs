@@ -1,0 +1,175 @@
+//! What an operator does around a swap, with the program killed after every single step of it: whichever
+//! step that was, the same comes of it, and what is in memory is what is on disk.
+
+use std::time::Duration;
+
+use super::SimulatedClock;
+use super::flaw::version;
+use super::killer::Killer;
+use super::scenario::Scenario;
+use crate::export::State;
+use crate::export::versions::{Plan, SwapOutcome, Versions, Wanted};
+use crate::store::Store;
+
+/// Steps after which the program is killed: more than any of these situations takes.
+const STEPS: u64 = 60;
+
+/// Each of them in a few orders of whose turn it is.
+const SEEDS: u64 = 6;
+
+/// In virtual seconds. What has not come to its end by then never will.
+const PATIENCE: u32 = 3_600;
+
+/// What is on disk when the program starts.
+struct Situation {
+    active: &'static str,
+    members: bool,
+    state: State,
+    /// The candidate of a swap under way, and whether it is decided.
+    swap: Option<(&'static str, bool)>,
+    wanted: Vec<Wanted>,
+}
+
+impl Situation {
+    fn live(wanted: Vec<Wanted>) -> Self {
+        Self {
+            active: "good-0",
+            members: false,
+            state: State::Live,
+            swap: None,
+            wanted,
+        }
+    }
+
+    /// Looks at what the first life has left, and at the end of the second, in which nobody is killed.
+    fn at_every_step(
+        &self,
+        mut left: impl FnMut(&Versions, &Store),
+        ended: impl Fn(&Versions, &State) -> bool,
+        mut end: impl FnMut(&Versions, &Scenario),
+    ) {
+        for seed in 0..SEEDS {
+            for steps in 1..=STEPS {
+                Killer::begin(seed);
+                let mut scenario = self.scenario(seed);
+                scenario.life(Some(steps), &ended);
+                let store = Store::open_read_only(&scenario.directory()).unwrap();
+                left(&store.versions().unwrap().unwrap(), &store);
+                drop(store);
+                let memory = scenario.life(None, &ended).expect("nobody is killed");
+                let store = Store::open_read_only(&scenario.directory()).unwrap();
+                let disk = store.versions().unwrap().unwrap();
+                assert_eq!(memory, disk, "seed {seed}, killed after {steps} steps");
+                drop(store);
+                end(&disk, &scenario);
+                Killer::end();
+            }
+        }
+    }
+
+    fn scenario(&self, seed: u64) -> Scenario {
+        let mut scenario = Scenario::new(seed);
+        if self.members {
+            scenario.write_some_members(12);
+        }
+        scenario.configured = self.active.to_owned();
+        let store = Store::open(&scenario.directory()).unwrap();
+        store.record(&self.state, 0).unwrap();
+        let mut versions = Versions::first(version(self.active), 0);
+        if let Some((to, decided)) = self.swap {
+            versions.begin("0000000000001-a", &version(to), &plan(30), 1);
+            versions.swap.as_mut().unwrap().decided = decided;
+        }
+        store.record_versions(&versions, None).unwrap();
+        for wanted in &self.wanted {
+            store.want_version(wanted, 2).unwrap();
+        }
+        scenario
+    }
+}
+
+impl Scenario {
+    /// Lives until killed after so many steps, or until it has come to its end; answers what it knows then
+    /// of its versions.
+    fn life(
+        &mut self,
+        steps: Option<u64>,
+        ended: impl Fn(&Versions, &State) -> bool,
+    ) -> Option<Versions> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let versions = runtime.block_on(async {
+            let clock = SimulatedClock::new(self.now_ms, self.dice.below(u64::MAX));
+            let struck = Killer::arm(steps);
+            let life = async {
+                let export = self.start(&clock).await;
+                for _ in 0..PATIENCE {
+                    self.append();
+                    self.complete();
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    let beside = Store::open_read_only(&self.directory()).unwrap();
+                    let done = beside.versions_wanted().unwrap().is_empty();
+                    let (versions, state) = (export.versions(), export.state());
+                    if done && state.is_some_and(|state| ended(&versions, &state)) {
+                        // Whatever is still to be written.
+                        tokio::time::sleep(Duration::from_secs(600)).await;
+                        let versions = export.versions();
+                        export.stop().await;
+                        return versions;
+                    }
+                }
+                panic!(
+                    "it does not end: {:?} {:?}",
+                    export.state(),
+                    export.versions()
+                );
+            };
+            tokio::select! {
+                biased;
+                () = struck.notified() => None,
+                versions = life => Some(versions),
+            }
+        });
+        drop(runtime);
+        Killer::arm(None);
+        versions
+    }
+}
+
+fn plan(batches: u32) -> Plan {
+    Plan {
+        percent: 50,
+        batches,
+        leaders: vec![],
+    }
+}
+
+fn over(versions: &Versions, _: &State) -> bool {
+    versions.swap.is_none()
+}
+
+#[test]
+fn what_was_wanted_while_nobody_worked_comes_about_once_and_stays() {
+    let outcomes = [
+        (Wanted::RollBack, SwapOutcome::RolledBack, "good-0"),
+        (Wanted::Promote, SwapOutcome::Promoted, "good-1"),
+    ];
+    for (wanted, outcome, active) in outcomes {
+        let situation = Situation {
+            swap: Some(("good-1", false)),
+            ..Situation::live(vec![wanted])
+        };
+        situation.at_every_step(
+            |_, _| {},
+            over,
+            |versions, _| {
+                assert_eq!(versions.active.sha256, active, "{versions:?}");
+                let last = versions.last.as_ref().unwrap();
+                assert_eq!((last.outcome, last.to.sha256.as_str()), (outcome, "good-1"));
+            },
+        );
+    }
+}
