@@ -120,6 +120,9 @@ async fn settle(
         if before == next {
             return Ok((next, effect));
         }
+        // A swap under way may be what it waits for; it looks where the export is.
+        context.meters.set_state(&next);
+        context.versions.tell();
         match reason {
             Reason::Paused(_) => tracing::info!(%export, was = before.phase(), %reason, "parked"),
             _ => {

@@ -12,10 +12,10 @@ use crate::export::versions::{Plan, SwapOutcome, Versions, Wanted};
 use crate::store::Store;
 
 /// Steps after which the program is killed: more than any of these situations takes.
-const STEPS: u64 = 60;
+const STEPS: u64 = 30;
 
 /// Each of them in a few orders of whose turn it is.
-const SEEDS: u64 = 6;
+const SEEDS: u64 = 2;
 
 /// In virtual seconds. What has not come to its end by then never will.
 const PATIENCE: u32 = 3_600;
@@ -28,6 +28,8 @@ struct Situation {
     /// The candidate of a swap under way, and whether it is decided.
     swap: Option<(&'static str, bool)>,
     wanted: Vec<Wanted>,
+    /// What is wanted once it is parked. The steps are counted from there, if there is any.
+    once_parked: Vec<Wanted>,
 }
 
 impl Situation {
@@ -38,13 +40,13 @@ impl Situation {
             state: State::Live,
             swap: None,
             wanted,
+            once_parked: vec![],
         }
     }
 
-    /// Looks at what the first life has left, and at the end of the second, in which nobody is killed.
+    /// Looks at the end of a second life, in which nobody is killed.
     fn at_every_step(
         &self,
-        mut left: impl FnMut(&Versions, &Store),
         ended: impl Fn(&Versions, &State) -> bool,
         mut end: impl FnMut(&Versions, &Scenario),
     ) {
@@ -52,11 +54,8 @@ impl Situation {
             for steps in 1..=STEPS {
                 Killer::begin(seed);
                 let mut scenario = self.scenario(seed);
-                scenario.life(Some(steps), &ended);
-                let store = Store::open_read_only(&scenario.directory()).unwrap();
-                left(&store.versions().unwrap().unwrap(), &store);
-                drop(store);
-                let memory = scenario.life(None, &ended).expect("nobody is killed");
+                scenario.life(Some(steps), &self.once_parked, &ended);
+                let memory = scenario.life(None, &[], &ended).expect("nobody is killed");
                 let store = Store::open_read_only(&scenario.directory()).unwrap();
                 let disk = store.versions().unwrap().unwrap();
                 assert_eq!(memory, disk, "seed {seed}, killed after {steps} steps");
@@ -94,6 +93,7 @@ impl Scenario {
     fn life(
         &mut self,
         steps: Option<u64>,
+        once_parked: &[Wanted],
         ended: impl Fn(&Versions, &State) -> bool,
     ) -> Option<Versions> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -103,19 +103,28 @@ impl Scenario {
             .unwrap();
         let versions = runtime.block_on(async {
             let clock = SimulatedClock::new(self.now_ms, self.dice.below(u64::MAX));
-            let struck = Killer::arm(steps);
+            let mut once_parked = once_parked;
+            let struck = Killer::arm(steps.filter(|_| once_parked.is_empty()));
             let life = async {
                 let export = self.start(&clock).await;
                 for _ in 0..PATIENCE {
                     self.append();
                     self.complete();
                     tokio::time::sleep(Duration::from_secs(1)).await;
-                    let beside = Store::open_read_only(&self.directory()).unwrap();
-                    let done = beside.versions_wanted().unwrap().is_empty();
+                    let beside = Store::open_beside(&self.directory()).unwrap();
+                    let parked = matches!(export.state(), Some(State::Parked { .. }));
+                    if parked && !once_parked.is_empty() {
+                        let all = std::mem::take(&mut once_parked).iter();
+                        all.for_each(|wanted| beside.want_version(wanted, 2).unwrap());
+                        Killer.strike(steps.unwrap());
+                        continue;
+                    }
+                    let done =
+                        once_parked.is_empty() && beside.versions_wanted().unwrap().is_empty();
                     let (versions, state) = (export.versions(), export.state());
                     if done && state.is_some_and(|state| ended(&versions, &state)) {
                         // Whatever is still to be written.
-                        tokio::time::sleep(Duration::from_secs(600)).await;
+                        tokio::time::sleep(Duration::from_secs(2)).await;
                         let versions = export.versions();
                         export.stop().await;
                         return versions;
@@ -147,6 +156,18 @@ fn plan(batches: u32) -> Plan {
     }
 }
 
+const ID: &str = "0000000000002-b";
+
+fn begin(to: &str, batches: u32) -> Wanted {
+    Wanted::Begin {
+        id: ID.to_owned(),
+        to: version(to),
+        configured: None,
+        plan: plan(batches),
+        routes: vec![],
+    }
+}
+
 fn over(versions: &Versions, _: &State) -> bool {
     versions.swap.is_none()
 }
@@ -162,14 +183,30 @@ fn what_was_wanted_while_nobody_worked_comes_about_once_and_stays() {
             swap: Some(("good-1", false)),
             ..Situation::live(vec![wanted])
         };
-        situation.at_every_step(
-            |_, _| {},
-            over,
-            |versions, _| {
-                assert_eq!(versions.active.sha256, active, "{versions:?}");
-                let last = versions.last.as_ref().unwrap();
-                assert_eq!((last.outcome, last.to.sha256.as_str()), (outcome, "good-1"));
-            },
-        );
+        situation.at_every_step(over, |versions, _| {
+            assert_eq!(versions.active.sha256, active, "{versions:?}");
+            let last = versions.last.as_ref().unwrap();
+            assert_eq!((last.outcome, last.to.sha256.as_str()), (outcome, "good-1"));
+        });
     }
+}
+
+#[test]
+fn a_swap_that_an_export_waits_for_before_it_is_live_never_waits_for_batches() {
+    let situation = Situation {
+        active: "refuses-0",
+        members: true,
+        state: State::Scanning,
+        swap: None,
+        wanted: vec![],
+        once_parked: vec![begin("good-1", 30)],
+    };
+    situation.at_every_step(
+        |versions, state| over(versions, state) && *state == State::Live,
+        |versions, _| {
+            let last = versions.last.as_ref().unwrap();
+            assert_eq!(last.outcome, SwapOutcome::Promoted, "{last:?}");
+            assert!(last.why.contains("before it had batches"), "{last:?}");
+        },
+    );
 }

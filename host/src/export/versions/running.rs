@@ -241,6 +241,15 @@ impl Running {
 }
 
 impl Swap {
+    /// The candidate is given all batches from now on: the active version gets none through. Whether it
+    /// was not before.
+    pub(super) fn widen(&mut self) -> bool {
+        let all = self.plan.percent == 100 && self.plan.leaders.is_empty();
+        self.plan.percent = 100;
+        self.plan.leaders.clear();
+        !all
+    }
+
     /// The share of an export's batches that the candidate is given, in percent.
     fn share(&self, export: &str) -> u8 {
         let leaders = &self.plan.leaders;

@@ -186,42 +186,15 @@ async fn begin(
         .store
         .run(move |store| meter(store, by.as_ref(), now))
         .await?;
-    let mut plan = plan.clone();
-    let state = context.meters.state();
-    let waits_for_a_fix = match &state {
-        Some(State::Parked { reason, from }) => fixable(reason).then(|| from.clone()),
-        _ => None,
-    };
-    if waits_for_a_fix.is_some() {
-        plan.percent = 100;
-        plan.leaders.clear();
-    }
-    versions.begin(id, to, &plan, now);
+    versions.begin(id, to, plan, now);
     let begun = versions.clone();
     record(context, versions, Some(number)).await?;
-    context.versions.begin(begun.clone(), candidate);
     tracing::info!(
         export = %name, from = %begun.active, %to, percent = plan.percent, batches = plan.batches,
         "a swap has begun"
     );
-    let no_batches = waits_for_a_fix
-        .as_deref()
-        .is_some_and(|from| !matches!(from, State::Live | State::CatchingUp { .. }));
-    if plan.batches == 0 || no_batches {
-        let why = match no_batches {
-            true => "the export was parked before it had batches to compare",
-            false => "without a canary, as was said",
-        };
-        end(context, begun, (SwapOutcome::Promoted, why, false), None).await?;
-    }
-    if waits_for_a_fix.is_some() {
-        let now = context.now_ms();
-        context
-            .store
-            .run(move |store| store.command(Command::Resume, now))
-            .await?;
-        context.commands.send_replace(true);
-    }
+    // Whether it needs batches at all is for `judge`, which looks again after a crash.
+    context.versions.begin(begun, candidate);
     Ok(())
 }
 
@@ -248,10 +221,29 @@ fn fixable(reason: &Reason) -> bool {
 
 /// Looks whether the swap under way is decided.
 async fn judge(context: &Arc<Context>) -> Result<(), StoreError> {
-    let versions = context.versions.versions();
-    let Some(swap) = &versions.swap else {
+    let mut versions = context.versions.versions();
+    let Some(swap) = &mut versions.swap else {
         return Ok(());
     };
+    if let Some(State::Parked { reason, from }) = context.meters.state()
+        && fixable(&reason)
+    {
+        if !matches!(*from, State::Live | State::CatchingUp { .. }) {
+            let why = "the export was parked before it had batches to compare";
+            end(context, versions, (SwapOutcome::Promoted, why, false), None).await?;
+            return go_on(context).await;
+        }
+        if swap.widen() {
+            let widened = versions.clone();
+            record(context, versions, None).await?;
+            context.versions.note(widened);
+            return go_on(context).await;
+        }
+    }
+    if swap.plan.batches == 0 && !swap.decided {
+        let why = "without a canary, as was said";
+        return end(context, versions, (SwapOutcome::Promoted, why, false), None).await;
+    }
     if swap.decided {
         if !scans(context) {
             let why = "it was decided while a backfill was staged, which has ended";
@@ -303,6 +295,17 @@ async fn end(
     }
     context.versions.end(ended, outcome);
     context.bump();
+    Ok(())
+}
+
+/// The export may do better now than when it was parked.
+async fn go_on(context: &Arc<Context>) -> Result<(), StoreError> {
+    let now = context.now_ms();
+    context
+        .store
+        .run(move |store| store.command(Command::Resume, now))
+        .await?;
+    context.commands.send_replace(true);
     Ok(())
 }
 
