@@ -7,9 +7,9 @@ use super::SimulatedClock;
 use super::flaw::version;
 use super::killer::Killer;
 use super::scenario::Scenario;
-use crate::export::State;
 use crate::export::versions::{Plan, SwapOutcome, Versions, Wanted};
-use crate::store::Store;
+use crate::export::{Reason, State};
+use crate::store::{Command, Store};
 
 /// Steps after which the program is killed: more than any of these situations takes.
 const STEPS: u64 = 30;
@@ -19,6 +19,9 @@ const SEEDS: u64 = 2;
 
 /// In virtual seconds. What has not come to its end by then never will.
 const PATIENCE: u32 = 3_600;
+
+/// In virtual seconds: when what was paused goes on.
+const RESUMED: u32 = 20;
 
 /// What is on disk when the program starts.
 struct Situation {
@@ -107,7 +110,7 @@ impl Scenario {
             let struck = Killer::arm(steps.filter(|_| once_parked.is_empty()));
             let life = async {
                 let export = self.start(&clock).await;
-                for _ in 0..PATIENCE {
+                for second in 0..PATIENCE {
                     self.append();
                     self.complete();
                     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -118,6 +121,10 @@ impl Scenario {
                         all.for_each(|wanted| beside.want_version(wanted, 2).unwrap());
                         Killer.strike(steps.unwrap());
                         continue;
+                    }
+                    // Whoever has paused it lets it go on, some time after.
+                    if parked && second == RESUMED {
+                        beside.command(Command::Resume, 2).unwrap();
                     }
                     let done =
                         once_parked.is_empty() && beside.versions_wanted().unwrap().is_empty();
@@ -209,4 +216,44 @@ fn a_swap_that_an_export_waits_for_before_it_is_live_never_waits_for_batches() {
             assert!(last.why.contains("before it had batches"), "{last:?}");
         },
     );
+}
+
+#[test]
+fn who_has_begun_a_scan_ends_it_also_after_a_pause_and_a_restart() {
+    let paused = State::Parked {
+        reason: Reason::Paused("by `sluice pause`".to_owned()),
+        from: Box::new(State::Scanning),
+    };
+    let scanning = || Situation {
+        members: true,
+        state: State::Scanning,
+        ..Situation::live(vec![])
+    };
+    let situations = [
+        Situation {
+            swap: Some(("good-1", true)),
+            ..scanning()
+        },
+        Situation {
+            wanted: vec![begin("good-1", 0)],
+            ..scanning()
+        },
+        Situation {
+            state: paused,
+            wanted: vec![begin("good-1", 0)],
+            ..scanning()
+        },
+    ];
+    for situation in situations {
+        situation.at_every_step(
+            |versions, state| over(versions, state) && *state == State::Live,
+            |versions, scenario| {
+                assert_eq!(versions.active.sha256, "good-1");
+                let store = Store::open_read_only(&scenario.directory()).unwrap();
+                let staged_by_first = scenario.spec().scan_settings("good-0");
+                let position = store.position("members-settings").unwrap();
+                assert_eq!(position, Some(staged_by_first), "{:?}", situation.state);
+            },
+        );
+    }
 }

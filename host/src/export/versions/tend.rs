@@ -225,10 +225,11 @@ async fn judge(context: &Arc<Context>) -> Result<(), StoreError> {
     let Some(swap) = &mut versions.swap else {
         return Ok(());
     };
-    if let Some(State::Parked { reason, from }) = context.meters.state()
-        && fixable(&reason)
+    let at = at(context).await?;
+    if let State::Parked { reason, from } = &at
+        && fixable(reason)
     {
-        if !matches!(*from, State::Live | State::CatchingUp { .. }) {
+        if !matches!(**from, State::Live | State::CatchingUp { .. }) {
             let why = "the export was parked before it had batches to compare";
             end(context, versions, (SwapOutcome::Promoted, why, false), None).await?;
             return go_on(context).await;
@@ -245,7 +246,7 @@ async fn judge(context: &Arc<Context>) -> Result<(), StoreError> {
         return end(context, versions, (SwapOutcome::Promoted, why, false), None).await;
     }
     if swap.decided {
-        if !scans(context) {
+        if !scans(&at) {
             let why = "it was decided while a backfill was staged, which has ended";
             end(context, versions, (SwapOutcome::Promoted, why, false), None).await?;
         }
@@ -268,7 +269,7 @@ async fn end(
     number: Option<i64>,
 ) -> Result<(), StoreError> {
     let now = context.now_ms();
-    if outcome == SwapOutcome::Promoted && scans(context) {
+    if outcome == SwapOutcome::Promoted && scans(&at(context).await?) {
         if let Some(swap) = &mut versions.swap {
             swap.decided = true;
         }
@@ -309,10 +310,24 @@ async fn go_on(context: &Arc<Context>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether a backfill is being staged.
-fn scans(context: &Context) -> bool {
-    let state = context.meters.state();
-    matches!(state, Some(State::Scanning | State::Sealing))
+/// Where the export is. Before the driver has said so, the disk knows.
+async fn at(context: &Context) -> Result<State, StoreError> {
+    if let Some(state) = context.meters.state() {
+        return Ok(state);
+    }
+    let recorded = context.store.run(Store::recorded).await?;
+    let first = State::first(context.spec.members.is_some());
+    Ok(recorded.map_or(first, |recorded| recorded.state))
+}
+
+/// Whether a backfill is being staged, by a version that is able to: who stages the rest must be who has
+/// begun. It is no less so while the export is parked for another reason than its plugin.
+fn scans(at: &State) -> bool {
+    match at {
+        State::Scanning | State::Sealing => true,
+        State::Parked { reason, from } => !fixable(reason) && scans(from),
+        _ => false,
+    }
 }
 
 async fn record(
