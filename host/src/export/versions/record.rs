@@ -218,7 +218,7 @@ impl Versions {
         self.end(SwapOutcome::Promoted, why, now_ms);
     }
 
-    /// A candidate is turned away before it has begun.
+    /// A candidate is turned away before it has begun, and so in every export of the swap.
     pub fn refuse(&mut self, id: &str, to: &Version, why: &str, now_ms: i64) {
         self.last = Some(EndedSwap {
             id: id.to_owned(),
@@ -227,7 +227,7 @@ impl Versions {
             at_ms: now_ms,
             outcome: SwapOutcome::Refused,
             why: why.to_owned(),
-            for_all: false,
+            for_all: true,
             old: Tally::default(),
             new: Tally::default(),
         });

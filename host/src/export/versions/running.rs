@@ -200,9 +200,15 @@ impl Running {
         self.changed.ring();
     }
 
-    /// What is durable now, where no version comes or goes.
+    /// What is durable now, where no version comes or goes. What batches came to meanwhile stays.
     pub fn note(&self, versions: Versions) {
-        self.inner().versions = versions;
+        let mut inner = self.inner();
+        let before = std::mem::replace(&mut inner.versions, versions);
+        if let (Some(swap), Some(before)) = (&mut inner.versions.swap, before.swap)
+            && swap.id == before.id
+        {
+            (swap.old, swap.new) = (before.old, before.new);
+        }
     }
 
     /// A version that was loaded before.

@@ -58,7 +58,12 @@ fn retell(context: &Context) {
     if let Some(last) = context.versions.versions().last
         && last.for_all
     {
-        context.rollouts.decide(&last.id, last.outcome, &last.why);
+        let outcome = match last.outcome {
+            // The others had begun.
+            SwapOutcome::Refused => SwapOutcome::RolledBack,
+            outcome => outcome,
+        };
+        context.rollouts.decide(&last.id, outcome, &last.why);
     }
 }
 
@@ -178,7 +183,9 @@ async fn begin(
             let told = format!("{name}: {why}");
             context.rollouts.decide(id, SwapOutcome::RolledBack, &told);
             versions.refuse(id, to, &why, now);
-            return record(context, versions, Some(number)).await;
+            record(context, versions.clone(), Some(number)).await?;
+            context.versions.note(versions);
+            return Ok(());
         }
     };
     let by = candidate.clone();
