@@ -292,3 +292,21 @@ fn a_refusal_stays_on_disk_while_another_swap_goes_on() {
         },
     );
 }
+
+#[test]
+fn whoever_wants_what_is_active_hears_that_it_is() {
+    for swap in [None, Some(("good-1", false))] {
+        let situation = Situation {
+            swap,
+            ..Situation::live(vec![begin("good-0", 30)])
+        };
+        situation.at_every_step(over, |versions, _| {
+            let last = versions.last.as_ref().unwrap();
+            assert_eq!(
+                (last.id.as_str(), last.outcome),
+                (ID, SwapOutcome::Promoted)
+            );
+            assert_eq!(versions.active.sha256, "good-0");
+        });
+    }
+}

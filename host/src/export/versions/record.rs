@@ -218,6 +218,27 @@ impl Versions {
         self.end(SwapOutcome::Promoted, why, now_ms);
     }
 
+    /// The version that is active is wanted: a swap under way gives way, and whoever asked hears that it is
+    /// so.
+    pub fn stay(&mut self, id: &str, now_ms: i64) {
+        let why = "the active version is wanted again";
+        self.end(SwapOutcome::RolledBack, why, now_ms);
+        // It may have been taken already, as an export starts.
+        if self.last.as_ref().is_none_or(|last| last.id != id) {
+            self.last = Some(EndedSwap {
+                id: id.to_owned(),
+                from: self.active.clone(),
+                to: self.active.clone(),
+                at_ms: now_ms,
+                outcome: SwapOutcome::Promoted,
+                why: "it was active already".to_owned(),
+                for_all: false,
+                old: Tally::default(),
+                new: Tally::default(),
+            });
+        }
+    }
+
     /// A candidate is turned away before it has begun, and so in every export of the swap.
     pub fn refuse(&mut self, id: &str, to: &Version, why: &str, now_ms: i64) {
         self.last = Some(EndedSwap {
@@ -284,6 +305,17 @@ mod tests {
         assert_eq!(versions.swap.as_ref().unwrap().to, version("c"));
         assert_eq!(versions.last.unwrap().to, version("b"));
         assert_eq!(versions.active, version("a"));
+    }
+
+    #[test]
+    fn whoever_wants_what_is_active_hears_of_it_under_the_name_of_the_wish() {
+        let mut versions = Versions::first(version("a"), 1);
+        versions.begin("s", &version("b"), &plan(), 2);
+        versions.stay("t", 3);
+        assert_eq!((&versions.active, &versions.swap), (&version("a"), &None));
+        let last = versions.last.unwrap();
+        let all = (last.id.as_str(), last.outcome, &last.to);
+        assert_eq!(all, ("t", SwapOutcome::Promoted, &version("a")));
     }
 
     #[test]

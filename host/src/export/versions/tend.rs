@@ -139,11 +139,7 @@ async fn begin(
     let name = &context.name;
     let now = context.now_ms();
     if to.sha256 == versions.active.sha256 {
-        versions.end(
-            SwapOutcome::RolledBack,
-            "the active version is wanted again",
-            now,
-        );
+        versions.stay(id, now);
         let active = versions.clone();
         record(context, versions, Some(number)).await?;
         context.versions.end(active, SwapOutcome::RolledBack);
@@ -208,7 +204,7 @@ async fn begin(
 /// The version that the last swap came from.
 fn promoted(versions: &Versions) -> Option<Version> {
     let last = versions.last.as_ref()?;
-    (last.outcome == SwapOutcome::Promoted).then(|| last.from.clone())
+    (last.outcome == SwapOutcome::Promoted && last.from != last.to).then(|| last.from.clone())
 }
 
 /// Whether another version of the plugin may be what an export waits for.
