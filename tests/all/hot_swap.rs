@@ -117,7 +117,30 @@ async fn a_good_version_is_tried_with_a_share_of_the_batches_and_promoted() -> R
     running
         .until_status(&world.sluice, "the same", same)
         .await?;
-    // And back, by hand.
+    // Once more is no change, and is said at once.
+    let ended = swap(&world, &[&next]).await?;
+    ensure!(
+        ended.code == Some(0) && ended.stdout.contains("promoted: it was active already"),
+        "{ended:?}"
+    );
+    // And back, by hand, also after another one was tried; until then it cannot be taken away.
+    let bad = file(&world, 9, "traps")?;
+    let ended = swap(&world, &[&bad, "--detach"]).await?;
+    ensure!(ended.code == Some(0), "{ended:?}");
+    let begun = |status: &Value| !status["versions"]["swap"].is_null();
+    running.until_status(&world.sluice, "begun", begun).await?;
+    let args = ["plugin", "rollback", "retention-science"];
+    let ended = world.sluice.call(&args).await?;
+    ensure!(ended.code == Some(0), "{ended:?}");
+    let over = |status: &Value| status["versions"]["swap"].is_null();
+    running.until_status(&world.sluice, "over", over).await?;
+    let before = status["versions"]["before"]["sha256"].as_str();
+    let remove = ["plugin", "remove", before.context("none before")?];
+    let ended = world.sluice.call(&remove).await?;
+    ensure!(
+        ended.code != Some(0) && ended.stderr.contains("is used by test/everyone"),
+        "{ended:?}"
+    );
     let args = ["plugin", "rollback", "retention-science"];
     let ended = world.sluice.call(&args).await?;
     ensure!(ended.code == Some(0), "{ended:?}");

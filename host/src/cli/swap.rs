@@ -130,13 +130,11 @@ pub async fn decide(args: DecideArgs, wanted: Wanted) -> anyhow::Result<Exit> {
             continue;
         }
         concerned += 1;
-        let what = match (&versions.swap, &versions.last, &wanted) {
+        let what = match (&versions.swap, &versions.before, &wanted) {
             (Some(swap), _, Wanted::Promote) => format!("{} is promoted", swap.to),
             (Some(swap), _, _) => format!("{} is rolled back", swap.to),
             (None, _, Wanted::Promote) => continue,
-            (None, Some(last), _) if last.to == versions.active => {
-                format!("goes back to {}", last.from)
-            }
+            (None, Some(before), _) => format!("goes back to {before}"),
             (None, _, _) => continue,
         };
         Store::open_beside(&directory)?.want_version(&wanted, now_ms())?;
@@ -149,7 +147,7 @@ pub async fn decide(args: DecideArgs, wanted: Wanted) -> anyhow::Result<Exit> {
         }
         let undone = match wanted {
             Wanted::Promote => "",
-            _ => ", and none has ended that could be undone",
+            _ => ", and no version worked before the one that works now",
         };
         eprintln!("error: no swap of {} is under way{undone}", args.name);
         return Ok(Exit::Swap);

@@ -21,7 +21,7 @@ const SEEDS: u64 = 2;
 const PATIENCE: u32 = 3_600;
 
 /// In virtual seconds: when what was paused goes on.
-const RESUMED: u32 = 20;
+const RESUMED: u32 = 5;
 
 /// What is on disk when the program starts.
 struct Situation {

@@ -127,6 +127,8 @@ pub struct Versions {
     pub active: Version,
     /// Since when, in milliseconds since 1970.
     pub since_ms: i64,
+    /// The one that worked before it, to go back to: whatever was tried or refused since then.
+    pub before: Option<Version>,
     /// The SHA-256 that the configuration led to when this was decided: what the configuration says
     /// counts again once it says something else.
     pub configured: String,
@@ -143,6 +145,7 @@ impl Versions {
             configured: active.sha256.clone(),
             active,
             since_ms: now_ms,
+            before: None,
             swap: None,
             last: None,
         }
@@ -191,7 +194,7 @@ impl Versions {
             new: swap.new,
         };
         if outcome == SwapOutcome::Promoted {
-            self.active = ended.to.clone();
+            self.before = Some(std::mem::replace(&mut self.active, ended.to.clone()));
             self.since_ms = now_ms;
         }
         self.last = Some(ended);
@@ -316,6 +319,19 @@ mod tests {
         let last = versions.last.unwrap();
         let all = (last.id.as_str(), last.outcome, &last.to);
         assert_eq!(all, ("t", SwapOutcome::Promoted, &version("a")));
+    }
+
+    #[test]
+    fn the_version_before_is_the_last_that_worked_whatever_was_tried_since() {
+        let mut versions = Versions::first(version("a"), 1);
+        versions.take("s", &version("b"), "swapped", 2);
+        versions.begin("t", &version("c"), &plan(), 3);
+        versions.end(SwapOutcome::RolledBack, "it traps", 4);
+        versions.refuse("u", &version("d"), "a route", 5);
+        versions.stay("v", 6);
+        assert_eq!(versions.before, Some(version("a")));
+        versions.take("w", &version("a"), "back", 7);
+        assert_eq!(versions.before, Some(version("b")));
     }
 
     #[test]

@@ -73,21 +73,24 @@ async fn take_up(
     wanted: Option<Wanted>,
 ) -> Result<(), StoreError> {
     let mut versions = context.versions.versions();
-    let now = context.now_ms();
-    match wanted {
-        Some(Wanted::Begin {
-            id,
-            to,
-            configured,
-            plan,
-            routes,
-        }) => {
+    let (now, before) = (context.now_ms(), versions.before.clone());
+    match (wanted, before) {
+        (
+            Some(Wanted::Begin {
+                id,
+                to,
+                configured,
+                plan,
+                routes,
+            }),
+            _,
+        ) => {
             if let Some(configured) = configured {
                 versions.configured = configured;
             }
             begin(context, number, versions, (&id, &to), &plan, Some(&routes)).await
         }
-        Some(Wanted::Promote) if versions.swap.is_some() => {
+        (Some(Wanted::Promote), _) if versions.swap.is_some() => {
             let id = versions.swap.as_ref().map(|swap| swap.id.clone());
             let why = "an operator said so";
             context
@@ -101,7 +104,7 @@ async fn take_up(
             )
             .await
         }
-        Some(Wanted::RollBack) if versions.swap.is_some() => {
+        (Some(Wanted::RollBack), _) if versions.swap.is_some() => {
             let id = versions.swap.as_ref().map(|swap| swap.id.clone());
             let why = "an operator said so";
             context
@@ -111,17 +114,16 @@ async fn take_up(
             end(context, versions, verdict, Some(number)).await
         }
         // Back to the version before, which had its routes.
-        Some(Wanted::RollBack) if promoted(&versions).is_some() => {
-            let from = promoted(&versions).unwrap_or_else(|| versions.active.clone());
-            let id = swap_id(&from.sha256, now);
+        (Some(Wanted::RollBack), Some(before)) => {
+            let id = swap_id(&before.sha256, now);
             let plan = Plan {
                 percent: 100,
                 batches: 0,
                 leaders: vec![],
             };
-            begin(context, number, versions, (&id, &from), &plan, None).await
+            begin(context, number, versions, (&id, &before), &plan, None).await
         }
-        Some(Wanted::Promote | Wanted::RollBack) | None => {
+        (Some(Wanted::Promote | Wanted::RollBack) | None, _) => {
             tracing::warn!(export = %context.name, "no swap is under way; there is nothing to promote or roll back");
             record(context, versions, Some(number)).await
         }
@@ -199,12 +201,6 @@ async fn begin(
     // Whether it needs batches at all is for `judge`, which looks again after a crash.
     context.versions.begin(begun, candidate);
     Ok(())
-}
-
-/// The version that the last swap came from.
-fn promoted(versions: &Versions) -> Option<Version> {
-    let last = versions.last.as_ref()?;
-    (last.outcome == SwapOutcome::Promoted && last.from != last.to).then(|| last.from.clone())
 }
 
 /// Whether another version of the plugin may be what an export waits for.
