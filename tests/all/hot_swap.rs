@@ -231,6 +231,43 @@ async fn a_new_route_needs_consent() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_version_that_was_refused_does_not_run_because_the_active_one_is_gone() -> Result<()> {
+    let (world, mut running) = live(20, 709, "lanes = 1\n").await?;
+    deploy(&world, 3, "greedy")?;
+    let refused = |status: &Value| status["versions"]["last"]["outcome"] == "refused";
+    running
+        .until_status(&world.sluice, "refused", refused)
+        .await?;
+    running.kill().await?;
+    let status = world.sluice.status().await?;
+    let active = status["versions"]["active"]["sha256"].as_str();
+    let kept = format!(".sluice/.plugins/{}.wasm", active.context("none")?);
+    std::fs::remove_file(world.path(&kept))?;
+    let ended = world.sluice.call(&["run"]).await?;
+    ensure!(ended.code == Some(4), "{ended:?}");
+    ensure!(
+        ended.stderr.contains("it was considered before")
+            && ended
+                .stderr
+                .contains("sluice plugin swap retention-science FILE"),
+        "{ended:?}"
+    );
+    // As it says.
+    let next = file(&world, 8, "good")?;
+    let ended = swap(&world, &[&next]).await?;
+    ensure!(
+        ended.code == Some(0) && ended.stdout.contains("routes   nothing new"),
+        "{ended:?}"
+    );
+    let mut running = world.start(&[])?;
+    let runs = |status: &Value| {
+        status["versions"]["active"]["version"] == "0.9.08" && status["phase"] == "live"
+    };
+    running.until_status(&world.sluice, "0.9.08", runs).await?;
+    finish(world, running).await
+}
+
+#[tokio::test]
 async fn a_file_that_changes_is_swapped_to_and_one_that_is_no_plugin_is_not() -> Result<()> {
     let (mut world, mut running) = live(20, 704, "lanes = 1\ncanary_batches = 2\n").await?;
     std::fs::write(world.path("plugin.wasm"), b"half a fi")?;

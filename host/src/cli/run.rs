@@ -12,7 +12,7 @@ use indicatif::MultiProgress;
 use sluice::admin::Board;
 use sluice::config::{Config, ExportConfig};
 use sluice::deploy::{Demand, Watch, deploy_tenant};
-use sluice::export::{Ended, Export, ExportError, Reason, Rollouts};
+use sluice::export::{Ended, Export, ExportError, Reason, Rollouts, StartError};
 use sluice::plugin::Engine;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -213,7 +213,10 @@ async fn start_all(
                 Err(error) => {
                     eprintln!("error: export {name} cannot be started: {error}");
                     started.board.leave_out(&name);
-                    started.wrong(Exit::Unforeseen);
+                    started.wrong(match error {
+                        StartError::NoVersion(_) => Exit::Plugin,
+                        StartError::Store(_) => Exit::Unforeseen,
+                    });
                 }
             }
         }

@@ -97,7 +97,8 @@ impl Scenario {
         let store = Store::open(&self.directory()).expect("the store");
         let kept = store.versions().expect("the versions");
         let configured = shelf.version(&self.configured);
-        let running = versions::start("t/e", kept, configured, &shelf, clock.now_ms()).await;
+        let running = versions::start("t/e", (kept, &[]), configured, &shelf, clock.now_ms());
+        let running = running.await.expect("a version");
         let parts = Parts {
             running,
             bring: Box::new(shelf),

@@ -16,6 +16,7 @@ mod killer;
 mod life;
 mod model;
 mod scenario;
+mod starts;
 mod steps;
 
 use std::sync::Arc;

@@ -81,7 +81,7 @@ impl Situation {
         scenario.configured = self.active.to_owned();
         let store = Store::open(&scenario.directory()).unwrap();
         store.record(&self.state, 0).unwrap();
-        let mut versions = Versions::first(version(self.active), 0);
+        let mut versions = Versions::first(version(self.active), vec![], 0);
         if let Some((to, decided)) = self.swap {
             versions.begin("0000000000001-a", &version(to), &plan(30), 1);
             versions.swap.as_mut().unwrap().decided = decided;

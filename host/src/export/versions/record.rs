@@ -125,6 +125,8 @@ pub struct EndedSwap {
 pub struct Versions {
     /// The one that works.
     pub active: Version,
+    /// The routes that it may use: what takes its place may ask for no more, unless somebody agrees.
+    pub routes: Vec<String>,
     /// Since when, in milliseconds since 1970.
     pub since_ms: i64,
     /// The one that worked before it, to go back to: whatever was tried or refused since then.
@@ -140,10 +142,11 @@ pub struct Versions {
 
 impl Versions {
     /// Those of an export that never ran.
-    pub fn first(active: Version, now_ms: i64) -> Self {
+    pub fn first(active: Version, routes: Vec<String>, now_ms: i64) -> Self {
         Self {
             configured: active.sha256.clone(),
             active,
+            routes,
             since_ms: now_ms,
             before: None,
             swap: None,
@@ -289,7 +292,7 @@ mod tests {
     #[test]
     fn only_a_promoted_candidate_becomes_active() {
         for (outcome, active) in [(SwapOutcome::Promoted, "b"), (SwapOutcome::RolledBack, "a")] {
-            let mut versions = Versions::first(version("a"), 1);
+            let mut versions = Versions::first(version("a"), vec![], 1);
             versions.begin("s", &version("b"), &plan(), 2);
             versions.end(outcome, "because", 3);
             assert_eq!(versions.active, version(active));
@@ -302,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_newer_swap_takes_the_place_of_one_under_way() {
-        let mut versions = Versions::first(version("a"), 1);
+        let mut versions = Versions::first(version("a"), vec![], 1);
         versions.begin("s", &version("b"), &plan(), 2);
         versions.begin("t", &version("c"), &plan(), 3);
         assert_eq!(versions.swap.as_ref().unwrap().to, version("c"));
@@ -312,7 +315,7 @@ mod tests {
 
     #[test]
     fn whoever_wants_what_is_active_hears_of_it_under_the_name_of_the_wish() {
-        let mut versions = Versions::first(version("a"), 1);
+        let mut versions = Versions::first(version("a"), vec![], 1);
         versions.begin("s", &version("b"), &plan(), 2);
         versions.stay("t", 3);
         assert_eq!((&versions.active, &versions.swap), (&version("a"), &None));
@@ -323,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_version_before_is_the_last_that_worked_whatever_was_tried_since() {
-        let mut versions = Versions::first(version("a"), 1);
+        let mut versions = Versions::first(version("a"), vec![], 1);
         versions.take("s", &version("b"), "swapped", 2);
         versions.begin("t", &version("c"), &plan(), 3);
         versions.end(SwapOutcome::RolledBack, "it traps", 4);
@@ -336,7 +339,7 @@ mod tests {
 
     #[test]
     fn what_was_swapped_or_rolled_back_is_no_news_at_the_next_start() {
-        let mut versions = Versions::first(version("a"), 1);
+        let mut versions = Versions::first(version("a"), vec![], 1);
         assert!(!versions.is_news("a"));
         versions.take("s", &version("b"), "swapped", 2);
         assert!(!versions.is_news("a"), "the configuration has not changed");

@@ -159,10 +159,10 @@ async fn begin(
             brought.map_err(|unfit| unfit.to_string())
         }
     };
-    let active = context.versions.active();
+    let granted = context.versions.versions().routes;
     let fits = brought.and_then(|candidate| {
         let more = agreed.map_or_else(Vec::new, |agreed| {
-            new_routes(active.as_ref(), candidate.as_ref(), agreed)
+            new_routes(&granted, candidate.as_ref(), agreed)
         });
         match more.is_empty() {
             true => Ok(candidate),
@@ -280,6 +280,9 @@ async fn end(
     match for_all {
         true => versions.end_for_all(outcome, why, now),
         false => versions.end(outcome, why, now),
+    }
+    if let Some(active) = context.versions.known(&versions.active.sha256) {
+        versions.routes = active.routes();
     }
     let ended = versions.clone();
     record(context, versions, number).await?;
