@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use retention_science_simulator::{Answer, FaultKind, Match, Rule};
 use serde_json::Value;
 use sluice_audience::Audience;
+use sluice_signer::Signer;
 
 use crate::process::{Ended, Running, component};
 use crate::world::World;
@@ -290,6 +291,34 @@ async fn a_file_that_changes_is_swapped_to_and_one_that_is_no_plugin_is_not() ->
     running.until_said("SIGHUP").await?;
     let last = feed_until_ended(&mut world, &mut running, "0.9.05").await?;
     ensure!(last["outcome"] == "promoted", "{last}");
+    finish(world, running).await
+}
+
+/// Signs a component for its place.
+fn signed(keys: &Signer, bytes: &[u8]) -> String {
+    keys.sign(bytes, "timestamp:1\tfile:plugin.wasm\thashed")
+}
+
+#[tokio::test]
+async fn a_file_that_could_not_be_loaded_is_swapped_to_once_it_can() -> Result<()> {
+    let keys = Signer::new();
+    let mut world = World::with(Audience::new(20, 710)).await?;
+    world.tenant.tuning = "canary_batches = 0\n".to_owned();
+    // The rest of the line is a comment.
+    let plugin = format!("plugin.wasm\"\nsigned_by = [\"{}\"]\n#", keys.key());
+    world.tenant.plugin = plugin;
+    world.configure()?;
+    let signature = |text: String| std::fs::write(world.path("plugin.wasm.minisig"), text);
+    signature(signed(&keys, &std::fs::read(world.path("plugin.wasm"))?))?;
+    let mut running = world.start(&[])?;
+    let live = |status: &Value| status["phase"] == "live";
+    running.until_status(&world.sluice, "live", live).await?;
+    // The signature comes later than the file.
+    deploy(&world, 31, "good")?;
+    running.until_said("everything goes on as it was").await?;
+    signature(signed(&keys, &version(31, "good")?))?;
+    let runs = |status: &Value| status["versions"]["active"]["version"] == "0.9.31";
+    running.until_status(&world.sluice, "0.9.31", runs).await?;
     finish(world, running).await
 }
 

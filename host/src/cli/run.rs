@@ -207,9 +207,12 @@ async fn start_all(
         }
         for deployed in deployment.deployed {
             let name = deployed.spec.name();
-            started.watch.add(&deployed);
+            let watched = Watch::of(&deployed);
             match deployed.start(engine, &started.rollouts).await {
-                Ok(export) => started.add(export),
+                Ok(export) => {
+                    started.watch.add(watched);
+                    started.add(export);
+                }
                 Err(error) => {
                     eprintln!("error: export {name} cannot be started: {error}");
                     started.board.leave_out(&name);

@@ -35,7 +35,7 @@ pub use explain::Explained;
 pub use sample::Sample;
 pub use supply::Supply;
 pub use swap::{Fit, NoFit};
-pub use watch::Watch;
+pub use watch::{Watch, Watched};
 
 /// How much has to be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
