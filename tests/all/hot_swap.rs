@@ -1,7 +1,6 @@
 //! Versions of a plugin are swapped while it runs, also in the worst moment: nothing is lost, done twice
 //! in the wrong order, or held up; a bad version goes back by itself and says why.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -10,7 +9,7 @@ use serde_json::Value;
 use sluice_audience::Audience;
 use sluice_signer::Signer;
 
-use crate::process::{Ended, Running, component};
+use crate::process::{Ended, Running, component, everything_in};
 use crate::world::World;
 
 /// What stands in the component of `tests/versions`, up to the version.
@@ -491,15 +490,42 @@ async fn exports_that_are_named_go_first_and_one_verdict_holds_for_all() -> Resu
     world.prove_by(mine.context("no status")?)
 }
 
+/// What lies in `.plugins/`, by the version that it was in the order of swaps.
+fn kept(world: &World, components: &[String]) -> Vec<bool> {
+    let path = |sha256: &String| world.path(&format!(".sluice/.plugins/{sha256}.wasm"));
+    components
+        .iter()
+        .map(|sha256| path(sha256).exists())
+        .collect()
+}
+
 #[tokio::test]
 async fn the_old_component_is_kept_for_as_long_as_it_is_needed() -> Result<()> {
     let (world, running) = live(10, 707, "").await?;
-    let kept: Vec<PathBuf> = std::fs::read_dir(world.path(".sluice/.plugins"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    let components = kept
-        .iter()
-        .filter(|path| path.extension().is_some_and(|it| it == "wasm"));
-    ensure!(components.count() == 1, "{kept:?}");
+    let mut components = vec![];
+    for number in [41, 42, 43] {
+        let status = world.sluice.status().await?;
+        let active = status["versions"]["active"]["sha256"].as_str();
+        components.push(active.context("none")?.to_owned());
+        let next = file(&world, number, "good")?;
+        let ended = swap(&world, &[&next, "--batches", "0"]).await?;
+        ensure!(ended.code == Some(0), "{ended:?}");
+    }
+    ensure!(kept(&world, &components) == [true, true, true]);
+    running.kill().await?;
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(7_200);
+    for path in everything_in(&world.path(".sluice/.plugins"))? {
+        std::fs::File::open(path)?.set_modified(long_ago)?;
+    }
+    // The first is what the configuration names, the last worked before the one that works.
+    let mut running = world.start(&[])?;
+    running.until_said("nobody needs them").await?;
+    ensure!(kept(&world, &components) == [true, false, true]);
+    let ended = world
+        .sluice
+        .call(&["plugin", "rollback", "retention-science"]);
+    ensure!(ended.await?.code == Some(0));
+    let back = |status: &Value| status["versions"]["active"]["version"] == "0.9.42";
+    running.until_status(&world.sluice, "back", back).await?;
     finish(world, running).await
 }

@@ -14,6 +14,7 @@ mod secrets;
 mod settings;
 mod supply;
 mod swap;
+mod sweep;
 mod watch;
 
 use std::collections::btree_map::Entry;

@@ -41,6 +41,11 @@ impl Supply {
         &self.source
     }
 
+    /// The registry that versions are kept in.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// Whether another one leads to the same under the same rules.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         (&self.source, &self.signed_by) == (&other.source, &other.signed_by)
@@ -97,7 +102,7 @@ impl Supply {
     /// The disk's, or its file is another one by now.
     pub fn keep(&self, plugin: &Plugin) -> Result<(), RegistryError> {
         let seen = &plugin.inspection;
-        if self.registry.read(&seen.sha256).is_ok() {
+        if self.registry.keeps(&seen.sha256) {
             return Ok(());
         }
         let file = ComponentFile::read(&seen.path, &self.load)?;

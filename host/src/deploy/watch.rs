@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 
+use super::sweep::sweep;
 use super::{Deployed, Supply};
 use crate::blocking::blocking;
 use crate::export::{Plan, Version, Wanted, swap_id};
@@ -16,6 +17,9 @@ use crate::store::{Store, StoreError};
 
 /// How often files are looked at. Looking costs next to nothing, and who replaces a file waits for it.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often components are swept that nobody needs any more.
+const SWEEP: Duration = Duration::from_secs(3_600);
 
 /// After what failed, before it is tried again: a store that is busy is free by then. Twice as long each time
 /// for the same files, ...
@@ -113,6 +117,7 @@ impl Watch {
     /// Looks for as long as it is let. `now` makes it look at once, and act without waiting for a file
     /// to rest, whatever came of it before.
     pub async fn run(mut self, now: Arc<Notify>) {
+        let mut swept: Option<Instant> = None;
         loop {
             let at_once = tokio::select! {
                 biased;
@@ -121,6 +126,29 @@ impl Watch {
             };
             for source in &mut self.sources {
                 source.look(&self.engine, at_once).await;
+            }
+            if swept.is_none_or(|last| last.elapsed() > SWEEP) {
+                swept = Some(Instant::now());
+                self.sweep().await;
+            }
+        }
+    }
+}
+
+impl Watch {
+    /// All exports keep their components in one place.
+    async fn sweep(&self) {
+        let Some(source) = self.sources.first() else {
+            return;
+        };
+        let registry = source.supply.registry().clone();
+        match blocking(move || sweep(&registry)).await {
+            Ok(gone) if gone.is_empty() => {}
+            Ok(gone) => {
+                tracing::info!(components = ?gone, "taken away: swaps have left them, and nobody needs them")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "components that swaps have left are kept, since who needs them is not known");
             }
         }
     }

@@ -137,6 +137,14 @@ impl Scenario {
                         // Whatever is still to be written.
                         tokio::time::sleep(Duration::from_secs(2)).await;
                         let versions = export.versions();
+                        let needed = beside.components().unwrap();
+                        for other in export.context.versions.others() {
+                            let component = other.component().to_owned();
+                            assert!(
+                                needed.contains(&component),
+                                "{component} is held for nothing"
+                            );
+                        }
                         export.stop().await;
                         return versions;
                     }
@@ -309,4 +317,14 @@ fn whoever_wants_what_is_active_hears_that_it_is() {
             assert_eq!(versions.active.sha256, "good-0");
         });
     }
+}
+
+#[test]
+fn of_the_versions_that_are_gone_only_the_one_before_is_held_on_to() {
+    let wanted = ["good-1", "good-2"].map(|to| [begin(to, 0), Wanted::Promote]);
+    let situation = Situation::live(wanted.concat());
+    situation.at_every_step(over, |versions, _| {
+        assert_eq!(versions.active.sha256, "good-2");
+        assert_eq!(versions.before, Some(version("good-1")));
+    });
 }

@@ -22,7 +22,7 @@ struct Inner {
     versions: Versions,
     active: Arc<dyn Exporter>,
     candidate: Option<Arc<dyn Exporter>>,
-    /// Others that were loaded, for the jobs that they began.
+    /// Others that were loaded: the version before, and those that began jobs which have not ended.
     earlier: BTreeMap<String, Arc<dyn Exporter>>,
     /// Batches that were given to the active version and to the candidate.
     picked: (u64, u64),
@@ -224,6 +224,12 @@ impl Running {
     pub fn keep(&self, exporter: &Arc<dyn Exporter>) {
         let sha256 = exporter.component().to_owned();
         self.inner().earlier.insert(sha256, exporter.clone());
+    }
+
+    /// Gives up those that were kept for jobs, but for what is still needed.
+    pub fn forget(&self, needed: &[String]) {
+        let mut inner = self.inner();
+        inner.earlier.retain(|sha256, _| needed.contains(sha256));
     }
 
     /// Hears of every change of versions from now on.

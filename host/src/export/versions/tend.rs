@@ -298,7 +298,7 @@ async fn end(
     }
     context.versions.end(ended, outcome);
     context.bump();
-    Ok(())
+    forget(context).await
 }
 
 /// The export may do better now than when it was parked.
@@ -330,6 +330,13 @@ fn scans(at: &State) -> bool {
         State::Parked { reason, from } => !fixable(reason) && scans(from),
         _ => false,
     }
+}
+
+/// Gives up versions that nobody needs any more: each holds compiled code.
+async fn forget(context: &Context) -> Result<(), StoreError> {
+    let needed = context.store.run(Store::components).await?;
+    context.versions.forget(&needed);
+    Ok(())
 }
 
 async fn record(
