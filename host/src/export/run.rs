@@ -139,8 +139,12 @@ async fn settle(
 
 /// The oldest command that waits. It is taken away in the transaction that obeys it.
 async fn command(context: &Arc<Context>) -> Result<Option<Done>, StoreError> {
+    // Before they are read: what comes meanwhile is said after that.
+    context.commands.send_replace(false);
     let waiting = context.store.run(Store::commands).await?;
-    context.commands.send_replace(waiting.len() > 1);
+    if waiting.len() > 1 {
+        context.commands.send_replace(true);
+    }
     Ok(waiting.into_iter().next().map(|(id, command)| Done {
         input: match command {
             Command::Pause => Input::Pause,

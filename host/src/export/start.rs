@@ -221,7 +221,10 @@ async fn look_outside(context: Arc<Context>) {
             && version.replace(found) != Some(found)
         {
             changed = true;
-            context.commands.send_replace(waiting);
+            // That there are none may not be true any more.
+            if waiting {
+                context.commands.send_replace(true);
+            }
             context.versions.tell();
             context.bump();
         }

@@ -31,8 +31,8 @@ struct Situation {
     /// The candidate of a swap under way, and whether it is decided.
     swap: Option<(&'static str, bool)>,
     wanted: Vec<Wanted>,
-    /// What is wanted once it is parked. The steps are counted from there, if there is any.
-    once_parked: Vec<Wanted>,
+    /// What an operator does once it is parked. The steps are counted from there, if there is any.
+    once_parked: Option<fn(&Store)>,
 }
 
 impl Situation {
@@ -43,7 +43,7 @@ impl Situation {
             state: State::Live,
             swap: None,
             wanted,
-            once_parked: vec![],
+            once_parked: None,
         }
     }
 
@@ -57,8 +57,8 @@ impl Situation {
             for steps in 1..=STEPS {
                 Killer::begin(seed);
                 let mut scenario = self.scenario(seed);
-                scenario.life(Some(steps), &self.once_parked, &ended);
-                let memory = scenario.life(None, &[], &ended).expect("nobody is killed");
+                scenario.life(Some(steps), self.once_parked, &ended);
+                let memory = scenario.life(None, None, &ended).expect("nobody is killed");
                 let store = Store::open_read_only(&scenario.directory()).unwrap();
                 let disk = store.versions().unwrap().unwrap();
                 assert_eq!(
@@ -100,7 +100,7 @@ impl Scenario {
     fn life(
         &mut self,
         steps: Option<u64>,
-        once_parked: &[Wanted],
+        mut once_parked: Option<fn(&Store)>,
         ended: impl Fn(&Versions, &State) -> bool,
     ) -> Option<Versions> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -110,8 +110,7 @@ impl Scenario {
             .unwrap();
         let versions = runtime.block_on(async {
             let clock = SimulatedClock::new(self.now_ms, self.dice.below(u64::MAX));
-            let mut once_parked = once_parked;
-            let struck = Killer::arm(steps.filter(|_| once_parked.is_empty()));
+            let struck = Killer::arm(steps.filter(|_| once_parked.is_none()));
             let life = async {
                 let export = self.start(&clock).await;
                 for second in 0..PATIENCE {
@@ -120,18 +119,18 @@ impl Scenario {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                     let beside = Store::open_beside(&self.directory()).unwrap();
                     let parked = matches!(export.state(), Some(State::Parked { .. }));
-                    if parked && !once_parked.is_empty() {
-                        let all = std::mem::take(&mut once_parked).iter();
-                        all.for_each(|wanted| beside.want_version(wanted, 2).unwrap());
+                    if parked && let Some(act) = once_parked.take() {
+                        act(&beside);
                         Killer.strike(steps.unwrap());
                         continue;
                     }
                     // Whoever has paused it lets it go on, some time after.
-                    if parked && second == RESUMED {
+                    if parked && second == RESUMED && self.configured == "good-0" {
                         beside.command(Command::Resume, 2).unwrap();
                     }
-                    let done =
-                        once_parked.is_empty() && beside.versions_wanted().unwrap().is_empty();
+                    let done = once_parked.is_none()
+                        && beside.versions_wanted().unwrap().is_empty()
+                        && beside.commands().unwrap().is_empty();
                     let (versions, state) = (export.versions(), export.state());
                     if done && state.is_some_and(|state| ended(&versions, &state)) {
                         // Whatever is still to be written.
@@ -226,7 +225,7 @@ fn a_swap_that_an_export_waits_for_before_it_is_live_never_waits_for_batches() {
         state: State::Scanning,
         swap: None,
         wanted: vec![],
-        once_parked: vec![begin("good-1", 30)],
+        once_parked: Some(|beside| beside.want_version(&begin("good-1", 30), 2).unwrap()),
     };
     situation.at_every_step(
         |versions, state| over(versions, state) && *state == State::Live,
@@ -327,4 +326,30 @@ fn of_the_versions_that_are_gone_only_the_one_before_is_held_on_to() {
         assert_eq!(versions.active.sha256, "good-2");
         assert_eq!(versions.before, Some(version("good-1")));
     });
+}
+
+#[test]
+fn a_command_that_comes_while_another_one_is_read_is_obeyed() {
+    for seed in 0..100 {
+        Killer::begin(seed);
+        let situation = Situation {
+            active: "refuses-0",
+            once_parked: Some(|beside| {
+                beside.command(Command::Pause, 2).unwrap();
+                // With it comes the host's own command to go on.
+                beside.want_version(&begin("good-1", 30), 2).unwrap();
+            }),
+            ..Situation::live(vec![])
+        };
+        let mut scenario = situation.scenario(seed);
+        // No step of these is the last.
+        let begun =
+            |versions: &Versions, _: &State| versions.swap.is_some() || versions.last.is_some();
+        assert!(
+            scenario
+                .life(Some(u64::MAX), situation.once_parked, begun)
+                .is_some()
+        );
+        Killer::end();
+    }
 }
