@@ -200,7 +200,7 @@ async fn begin(
     );
     // Whether it needs batches at all is for `judge`, which looks again after a crash.
     context.versions.begin(begun, candidate);
-    Ok(())
+    put_off_no_longer(context).await
 }
 
 /// Whether another version of the plugin may be what an export waits for.
@@ -297,7 +297,7 @@ async fn end(
         _ => tracing::error!(export = %name, %from, %to, why, "rolled back; nothing is lost"),
     }
     context.versions.end(ended, outcome);
-    context.bump();
+    put_off_no_longer(context).await?;
     forget(context).await
 }
 
@@ -330,6 +330,13 @@ fn scans(at: &State) -> bool {
         State::Parked { reason, from } => !fixable(reason) && scans(from),
         _ => false,
     }
+}
+
+/// Batches are planned anew, those as well that wait to be sent again.
+async fn put_off_no_longer(context: &Context) -> Result<(), StoreError> {
+    context.store.run(Store::put_off_no_longer).await?;
+    context.bump();
+    Ok(())
 }
 
 /// Gives up versions that nobody needs any more: each holds compiled code.
