@@ -1,15 +1,15 @@
 //! Versions of a plugin are swapped while it runs, also in the worst moment: nothing is lost, done twice
 //! in the wrong order, or held up; a bad version goes back by itself and says why.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use retention_science_simulator::{Answer, FaultKind, Match, Rule};
 use serde_json::Value;
 use sluice_audience::Audience;
+use sluice_signer::Signer;
 
-use crate::process::{Ended, Running, component};
+use crate::process::{Ended, Running, component, everything_in};
 use crate::world::World;
 
 /// What stands in the component of `tests/versions`, up to the version.
@@ -117,7 +117,30 @@ async fn a_good_version_is_tried_with_a_share_of_the_batches_and_promoted() -> R
     running
         .until_status(&world.sluice, "the same", same)
         .await?;
-    // And back, by hand.
+    // Once more is no change, and is said at once.
+    let ended = swap(&world, &[&next]).await?;
+    ensure!(
+        ended.code == Some(0) && ended.stdout.contains("promoted: it was active already"),
+        "{ended:?}"
+    );
+    // And back, by hand, also after another one was tried; until then it cannot be taken away.
+    let bad = file(&world, 9, "traps")?;
+    let ended = swap(&world, &[&bad, "--detach"]).await?;
+    ensure!(ended.code == Some(0), "{ended:?}");
+    let begun = |status: &Value| !status["versions"]["swap"].is_null();
+    running.until_status(&world.sluice, "begun", begun).await?;
+    let args = ["plugin", "rollback", "retention-science"];
+    let ended = world.sluice.call(&args).await?;
+    ensure!(ended.code == Some(0), "{ended:?}");
+    let over = |status: &Value| status["versions"]["swap"].is_null();
+    running.until_status(&world.sluice, "over", over).await?;
+    let before = status["versions"]["before"]["sha256"].as_str();
+    let remove = ["plugin", "remove", before.context("none before")?];
+    let ended = world.sluice.call(&remove).await?;
+    ensure!(
+        ended.code != Some(0) && ended.stderr.contains("is used by test/everyone"),
+        "{ended:?}"
+    );
     let args = ["plugin", "rollback", "retention-science"];
     let ended = world.sluice.call(&args).await?;
     ensure!(ended.code == Some(0), "{ended:?}");
@@ -208,6 +231,43 @@ async fn a_new_route_needs_consent() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_version_that_was_refused_does_not_run_because_the_active_one_is_gone() -> Result<()> {
+    let (world, mut running) = live(20, 709, "lanes = 1\n").await?;
+    deploy(&world, 3, "greedy")?;
+    let refused = |status: &Value| status["versions"]["last"]["outcome"] == "refused";
+    running
+        .until_status(&world.sluice, "refused", refused)
+        .await?;
+    running.kill().await?;
+    let status = world.sluice.status().await?;
+    let active = status["versions"]["active"]["sha256"].as_str();
+    let kept = format!(".sluice/.plugins/{}.wasm", active.context("none")?);
+    std::fs::remove_file(world.path(&kept))?;
+    let ended = world.sluice.call(&["run"]).await?;
+    ensure!(ended.code == Some(4), "{ended:?}");
+    ensure!(
+        ended.stderr.contains("it was considered before")
+            && ended
+                .stderr
+                .contains("sluice plugin swap retention-science FILE"),
+        "{ended:?}"
+    );
+    // As it says.
+    let next = file(&world, 8, "good")?;
+    let ended = swap(&world, &[&next]).await?;
+    ensure!(
+        ended.code == Some(0) && ended.stdout.contains("routes   nothing new"),
+        "{ended:?}"
+    );
+    let mut running = world.start(&[])?;
+    let runs = |status: &Value| {
+        status["versions"]["active"]["version"] == "0.9.08" && status["phase"] == "live"
+    };
+    running.until_status(&world.sluice, "0.9.08", runs).await?;
+    finish(world, running).await
+}
+
+#[tokio::test]
 async fn a_file_that_changes_is_swapped_to_and_one_that_is_no_plugin_is_not() -> Result<()> {
     let (mut world, mut running) = live(20, 704, "lanes = 1\ncanary_batches = 2\n").await?;
     std::fs::write(world.path("plugin.wasm"), b"half a fi")?;
@@ -230,6 +290,34 @@ async fn a_file_that_changes_is_swapped_to_and_one_that_is_no_plugin_is_not() ->
     running.until_said("SIGHUP").await?;
     let last = feed_until_ended(&mut world, &mut running, "0.9.05").await?;
     ensure!(last["outcome"] == "promoted", "{last}");
+    finish(world, running).await
+}
+
+/// Signs a component for its place.
+fn signed(keys: &Signer, bytes: &[u8]) -> String {
+    keys.sign(bytes, "timestamp:1\tfile:plugin.wasm\thashed")
+}
+
+#[tokio::test]
+async fn a_file_that_could_not_be_loaded_is_swapped_to_once_it_can() -> Result<()> {
+    let keys = Signer::new();
+    let mut world = World::with(Audience::new(20, 710)).await?;
+    world.tenant.tuning = "canary_batches = 0\n".to_owned();
+    // The rest of the line is a comment.
+    let plugin = format!("plugin.wasm\"\nsigned_by = [\"{}\"]\n#", keys.key());
+    world.tenant.plugin = plugin;
+    world.configure()?;
+    let signature = |text: String| std::fs::write(world.path("plugin.wasm.minisig"), text);
+    signature(signed(&keys, &std::fs::read(world.path("plugin.wasm"))?))?;
+    let mut running = world.start(&[])?;
+    let live = |status: &Value| status["phase"] == "live";
+    running.until_status(&world.sluice, "live", live).await?;
+    // The signature comes later than the file.
+    deploy(&world, 31, "good")?;
+    running.until_said("everything goes on as it was").await?;
+    signature(signed(&keys, &version(31, "good")?))?;
+    let runs = |status: &Value| status["versions"]["active"]["version"] == "0.9.31";
+    running.until_status(&world.sluice, "0.9.31", runs).await?;
     finish(world, running).await
 }
 
@@ -402,15 +490,42 @@ async fn exports_that_are_named_go_first_and_one_verdict_holds_for_all() -> Resu
     world.prove_by(mine.context("no status")?)
 }
 
+/// What lies in `.plugins/`, by the version that it was in the order of swaps.
+fn kept(world: &World, components: &[String]) -> Vec<bool> {
+    let path = |sha256: &String| world.path(&format!(".sluice/.plugins/{sha256}.wasm"));
+    components
+        .iter()
+        .map(|sha256| path(sha256).exists())
+        .collect()
+}
+
 #[tokio::test]
 async fn the_old_component_is_kept_for_as_long_as_it_is_needed() -> Result<()> {
     let (world, running) = live(10, 707, "").await?;
-    let kept: Vec<PathBuf> = std::fs::read_dir(world.path(".sluice/.plugins"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    let components = kept
-        .iter()
-        .filter(|path| path.extension().is_some_and(|it| it == "wasm"));
-    ensure!(components.count() == 1, "{kept:?}");
+    let mut components = vec![];
+    for number in [41, 42, 43] {
+        let status = world.sluice.status().await?;
+        let active = status["versions"]["active"]["sha256"].as_str();
+        components.push(active.context("none")?.to_owned());
+        let next = file(&world, number, "good")?;
+        let ended = swap(&world, &[&next, "--batches", "0"]).await?;
+        ensure!(ended.code == Some(0), "{ended:?}");
+    }
+    ensure!(kept(&world, &components) == [true, true, true]);
+    running.kill().await?;
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(7_200);
+    for path in everything_in(&world.path(".sluice/.plugins"))? {
+        std::fs::File::open(path)?.set_modified(long_ago)?;
+    }
+    // The first is what the configuration names, the last worked before the one that works.
+    let mut running = world.start(&[])?;
+    running.until_said("nobody needs them").await?;
+    ensure!(kept(&world, &components) == [true, false, true]);
+    let ended = world
+        .sluice
+        .call(&["plugin", "rollback", "retention-science"]);
+    ensure!(ended.await?.code == Some(0));
+    let back = |status: &Value| status["versions"]["active"]["version"] == "0.9.42";
+    running.until_status(&world.sluice, "back", back).await?;
     finish(world, running).await
 }

@@ -12,7 +12,7 @@ use indicatif::MultiProgress;
 use sluice::admin::Board;
 use sluice::config::{Config, ExportConfig};
 use sluice::deploy::{Demand, Watch, deploy_tenant};
-use sluice::export::{Ended, Export, ExportError, Reason, Rollouts};
+use sluice::export::{Ended, Export, ExportError, Reason, Rollouts, StartError};
 use sluice::plugin::Engine;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -207,13 +207,19 @@ async fn start_all(
         }
         for deployed in deployment.deployed {
             let name = deployed.spec.name();
-            started.watch.add(&deployed);
+            let watched = Watch::of(&deployed);
             match deployed.start(engine, &started.rollouts).await {
-                Ok(export) => started.add(export),
+                Ok(export) => {
+                    started.watch.add(watched);
+                    started.add(export);
+                }
                 Err(error) => {
                     eprintln!("error: export {name} cannot be started: {error}");
                     started.board.leave_out(&name);
-                    started.wrong(Exit::Unforeseen);
+                    started.wrong(match error {
+                        StartError::NoVersion(_) => Exit::Plugin,
+                        StartError::Store(_) => Exit::Unforeseen,
+                    });
                 }
             }
         }

@@ -130,13 +130,11 @@ pub async fn decide(args: DecideArgs, wanted: Wanted) -> anyhow::Result<Exit> {
             continue;
         }
         concerned += 1;
-        let what = match (&versions.swap, &versions.last, &wanted) {
+        let what = match (&versions.swap, &versions.before, &wanted) {
             (Some(swap), _, Wanted::Promote) => format!("{} is promoted", swap.to),
             (Some(swap), _, _) => format!("{} is rolled back", swap.to),
             (None, _, Wanted::Promote) => continue,
-            (None, Some(last), _) if last.to == versions.active => {
-                format!("goes back to {}", last.from)
-            }
+            (None, Some(before), _) => format!("goes back to {before}"),
             (None, _, _) => continue,
         };
         Store::open_beside(&directory)?.want_version(&wanted, now_ms())?;
@@ -149,7 +147,7 @@ pub async fn decide(args: DecideArgs, wanted: Wanted) -> anyhow::Result<Exit> {
         }
         let undone = match wanted {
             Wanted::Promote => "",
-            _ => ", and none has ended that could be undone",
+            _ => ", and no version worked before the one that works now",
         };
         eprintln!("error: no swap of {} is under way{undone}", args.name);
         return Ok(Exit::Swap);
@@ -201,7 +199,7 @@ async fn candidate(
         .await
         .map_err(|error| format!("{name}: {} does not fit: {error}", args.file.display()))?;
     let new = fit.way.policy.granted();
-    let old = granted(engine, &deployed, &versions.active).await;
+    let old = granted(engine, &deployed, &versions).await;
     let without = |some: &[String], others: &[String]| -> Vec<String> {
         let left = some.iter().filter(|route| !others.contains(route));
         left.cloned().collect()
@@ -216,22 +214,22 @@ async fn candidate(
     })
 }
 
-/// The routes of the version that works now. Those of one that is gone are not known, so every route is
-/// new.
+/// The routes of the version that works now. Those of one that cannot be loaded are those that it had.
 async fn granted(
     engine: &sluice::plugin::Engine,
     deployed: &Deployed,
-    active: &Version,
+    versions: &Versions,
 ) -> Vec<String> {
+    let active = &versions.active;
     if deployed.plugin.inspection.sha256 == active.sha256 {
         return deployed.policy.granted();
     }
     let Ok(plugin) = deployed.supply.load_kept(engine, &active.sha256).await else {
-        return vec![];
+        return versions.routes.clone();
     };
     match deployed.fit(&plugin).await {
         Ok(fit) => fit.way.policy.granted(),
-        Err(_) => vec![],
+        Err(_) => versions.routes.clone(),
     }
 }
 

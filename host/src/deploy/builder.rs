@@ -172,6 +172,6 @@ impl Builder {
         let account = Arc::new(Account::new(credential, REQUESTS_IN_FLIGHT));
         let gate = Gate::new(policy, account, Egress::new(addresses, None))?;
         let http = Http::Gate(Arc::new(gate));
-        Ok(Export::start(self.spec, self.plugin, http, directory)?)
+        Ok(Export::start(self.spec, self.plugin, http, directory).await?)
     }
 }

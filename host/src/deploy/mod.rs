@@ -14,6 +14,7 @@ mod secrets;
 mod settings;
 mod supply;
 mod swap;
+mod sweep;
 mod watch;
 
 use std::collections::btree_map::Entry;
@@ -26,9 +27,8 @@ use self::swap::Swappable;
 use crate::capability::Http;
 use crate::capability::http::{Policy, Recorder};
 use crate::config::{Config, ExportConfig, Mistake, PluginSource, Tenant};
-use crate::export::{Export, ExportSpec, Rollouts, Supplied};
+use crate::export::{Export, ExportSpec, Rollouts, StartError, Supplied};
 use crate::plugin::{Engine, Plugin};
-use crate::store::StoreError;
 
 pub use authorized::{Authorized, Way, WayError};
 pub use builder::{BuildError, Builder};
@@ -36,7 +36,7 @@ pub use explain::Explained;
 pub use sample::Sample;
 pub use supply::Supply;
 pub use swap::{Fit, NoFit};
-pub use watch::Watch;
+pub use watch::{Watch, Watched};
 
 /// How much has to be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +88,8 @@ impl Deployed {
     /// judged together.
     ///
     /// # Errors
-    /// Its store cannot be opened.
-    pub async fn start(self, engine: &Engine, rollouts: &Rollouts) -> Result<Export, StoreError> {
+    /// The store's, or what it ran cannot be loaded, and nothing may take its place.
+    pub async fn start(self, engine: &Engine, rollouts: &Rollouts) -> Result<Export, StartError> {
         let configured = Supplied {
             plugin: self.plugin.clone(),
             http: self.http(),

@@ -41,6 +41,11 @@ impl Supply {
         &self.source
     }
 
+    /// The registry that versions are kept in.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// Whether another one leads to the same under the same rules.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         (&self.source, &self.signed_by) == (&other.source, &other.signed_by)
@@ -102,7 +107,7 @@ impl Supply {
     /// The disk's, or its file is another one by now.
     pub fn keep(&self, plugin: &Plugin) -> Result<(), RegistryError> {
         let seen = &plugin.inspection;
-        let kept = self.registry.read(&seen.sha256).is_ok();
+        let kept = self.registry.keeps(&seen.sha256);
         // One that is kept may have been signed since; for the rest it needs its file no more.
         let file = match ComponentFile::read(&seen.path, &self.load) {
             Err(_) if kept => return Ok(()),

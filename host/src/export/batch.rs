@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::context::{Context, trouble};
 use super::exporter::Exporter;
 use super::isolate::{Piece, is_crash, isolate};
-use super::machine::{Reason, Trouble};
+use super::machine::{Passing, Reason, Trouble};
 use super::retry::CALLS;
 use crate::plugin::CallError;
 use crate::plugin::flat::Rows;
@@ -144,6 +144,13 @@ pub(super) fn sort(
         .collect();
     let retry: HashSet<usize> = delivery.retry.iter().map(|&row| row as usize).collect();
     let stuck = retry.len() == rows && rows > 0;
+    let asked = matches!(
+        why,
+        Some(Trouble::Passing {
+            kind: Passing::Throttled,
+            ..
+        })
+    );
     let hindrance = match why {
         Some(Trouble::Passing {
             retry_after_ms: None,
@@ -166,6 +173,7 @@ pub(super) fn sort(
             let pause = CALLS.pause_ms(pending.attempt, clock.dice(), None);
             Outcome::Retry {
                 not_before_ms: now + pause as i64,
+                asked,
             }
         } else {
             continue;

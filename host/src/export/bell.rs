@@ -52,6 +52,11 @@ impl Ear {
         self.heard = self.bell.rung().times;
     }
 
+    /// Whether something has happened that was not noted.
+    pub fn rang(&self) -> bool {
+        self.bell.rung().times != self.heard
+    }
+
     /// Waits until something has happened that was not noted. May be given up at any moment.
     pub async fn heard(&mut self) {
         poll_fn(|context| {
@@ -83,7 +88,9 @@ mod tests {
         let bell = Bell::default();
         let mut ear = bell.listen();
         bell.ring();
+        assert!(ear.rang());
         ear.heard().await;
+        assert!(!ear.rang());
         bell.ring();
         ear.note();
         let waits = tokio::time::timeout(std::time::Duration::ZERO, ear.heard());

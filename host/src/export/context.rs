@@ -214,6 +214,8 @@ impl Context {
                     Commit::Sealed => store.finish_scan(&state, now)?,
                     Commit::Imported(job) => {
                         store.imported(&job, &state, context.by().names(), now)?;
+                        // The version that began the job may not be needed any more.
+                        context.versions.forget(&store.components()?);
                     }
                 }
                 // These have changed what lies on the disk.

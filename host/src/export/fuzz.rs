@@ -44,7 +44,7 @@ pub(crate) fn delivery(answer: Delivery, rows: usize) {
             Some(Outcome::Delivered) => {
                 assert!(!rejected.contains(&row) && !retry.contains(&row));
             }
-            Some(Outcome::Retry { not_before_ms }) => {
+            Some(Outcome::Retry { not_before_ms, .. }) => {
                 let longest = (CALLS.cap_ms + RETRY_AFTER_CAP_MS) as i64;
                 assert!(retry.contains(&row) && hindrance.is_none());
                 assert!(

@@ -147,6 +147,10 @@ async fn run_lane(context: Arc<Context>, lane: u32, halt: CancellationToken) -> 
         let mut done = versions::deliver(&context, &turn, &batch).await;
         done.settled.extend(unreadable);
         settle(&context, turn.judge(), done.settled).await?;
+        if versions.rang() {
+            // What this batch has put off was put off for a version that is gone.
+            context.store.run(Store::put_off_no_longer).await?;
+        }
         match done.trouble {
             None => attempt = 0,
             Some(Trouble::Lasting(reason)) => return Ok(Some(reason)),

@@ -33,9 +33,10 @@ pub use machine::{Reason, State};
 pub use meters::{Meters, Snapshot};
 pub use observe::{Observed, Observer};
 pub use spec::ExportSpec;
+pub use start::StartError;
 pub use versions::{
-    EndedSwap, Plan, Rollouts, Supplied, Swap, SwapOutcome, Tally, Unfit, Version, VersionSource,
-    Versions, Wanted, swap_id,
+    EndedSwap, NoVersion, Plan, Rollouts, Supplied, Swap, SwapOutcome, Tally, Unfit, Version,
+    VersionSource, Versions, Wanted, swap_id,
 };
 
 #[cfg(test)]

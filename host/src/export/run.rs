@@ -14,19 +14,7 @@ use crate::store::{Command, Store, StoreError};
 /// # Errors
 /// The store's: then nothing more can be made durable, and the export must not go on.
 pub(super) async fn drive(context: Arc<Context>) -> Result<(), StoreError> {
-    let metered = context.clone();
-    let recorded = context.store.run(move |store| {
-        let now = metered.now_ms();
-        store.meter(metered.by().names(), &metered.usage, now)?;
-        if let Some(candidate) = metered.versions.candidate() {
-            let manifest = candidate.manifest();
-            let by = (manifest.name.as_str(), manifest.version.as_str());
-            store.meter_too(by, candidate.usage(), now)?;
-        }
-        store.record_versions(&metered.versions.versions(), None)?;
-        store.recorded()
-    });
-    let recorded = recorded.await?;
+    let recorded = context.store.run(Store::recorded).await?;
     let first = State::first(context.spec.members.is_some());
     let was_parked = matches!(recorded, Some(ref r) if matches!(r.state, State::Parked { .. }));
     let (mut state, mut effect) = resume(recorded.map_or(first, |recorded| recorded.state));
@@ -132,6 +120,9 @@ async fn settle(
         if before == next {
             return Ok((next, effect));
         }
+        // A swap under way may be what it waits for; it looks where the export is.
+        context.meters.set_state(&next);
+        context.versions.tell();
         match reason {
             Reason::Paused(_) => tracing::info!(%export, was = before.phase(), %reason, "parked"),
             _ => {
@@ -148,8 +139,12 @@ async fn settle(
 
 /// The oldest command that waits. It is taken away in the transaction that obeys it.
 async fn command(context: &Arc<Context>) -> Result<Option<Done>, StoreError> {
+    // Before they are read: what comes meanwhile is said after that.
+    context.commands.send_replace(false);
     let waiting = context.store.run(Store::commands).await?;
-    context.commands.send_replace(waiting.len() > 1);
+    if waiting.len() > 1 {
+        context.commands.send_replace(true);
+    }
     Ok(waiting.into_iter().next().map(|(id, command)| Done {
         input: match command {
             Command::Pause => Input::Pause,

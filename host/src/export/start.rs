@@ -15,7 +15,7 @@ use super::ingest;
 use super::run::drive;
 use super::spec::ExportSpec;
 use super::versions::{
-    self, Bring, FromSource, Rollouts, Running, Supplied, VersionSource, Versions,
+    self, Bring, FromSource, NoVersion, Rollouts, Running, Supplied, VersionSource, Versions,
 };
 use crate::capability::Http;
 use crate::capability::http::Account;
@@ -36,12 +36,23 @@ pub(super) struct Parts {
     pub clock: Clock,
 }
 
+/// Why an export is not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no version of its plugin that it may run.
+    #[error(transparent)]
+    NoVersion(#[from] NoVersion),
+}
+
 impl Export {
     /// Opens the store in `directory` and starts to work, going on where an earlier run was.
     ///
     /// # Errors
-    /// The store cannot be opened.
-    pub fn start(
+    /// The store's.
+    pub async fn start(
         spec: ExportSpec,
         plugin: Plugin,
         http: Http,
@@ -54,7 +65,11 @@ impl Export {
         let bring = FromSource::new(&spec, None, &store, capturing, bills.clone());
         let exporter = bring.sandboxed(plugin, http);
         let running = Running::new(
-            Versions::first(exporter.version(), Clock::System.now_ms()),
+            Versions::first(
+                exporter.version(),
+                exporter.routes(),
+                Clock::System.now_ms(),
+            ),
             exporter,
             None,
         );
@@ -67,7 +82,7 @@ impl Export {
             store,
             clock: Clock::System,
         };
-        Ok(Self::work(spec, parts))
+        Self::work(spec, parts).await
     }
 
     /// The same for an export that can be swapped to other versions of its plugin, which `source`
@@ -75,14 +90,14 @@ impl Export {
     /// judged together.
     ///
     /// # Errors
-    /// The store cannot be opened.
+    /// The store's, or what it ran cannot be loaded, and nothing may take its place.
     pub async fn start_swappable(
         spec: ExportSpec,
         configured: Supplied,
         source: Arc<dyn VersionSource>,
         rollouts: Rollouts,
         directory: &Path,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, StartError> {
         let Supplied { plugin, http } = configured;
         let store = Store::open(directory)?;
         let account = http.account();
@@ -90,9 +105,13 @@ impl Export {
         let capturing = capturing(&spec, &store, directory)?;
         let bring = FromSource::new(&spec, Some(source), &store, capturing, bills.clone());
         let configured = bring.sandboxed(plugin, http);
-        let kept = store.run(Store::versions).await?;
+        let (kept, wanted) = store
+            .run(|store| Ok((store.versions()?, store.versions_wanted()?)))
+            .await?;
+        let wanted: Vec<_> = wanted.into_iter().filter_map(|(_, one)| one).collect();
         let now = Clock::System.now_ms();
-        let running = versions::start(&spec.name(), kept, configured, &bring, now).await;
+        let kept = (kept, wanted.as_slice());
+        let running = versions::start(&spec.name(), kept, configured, &bring, now).await?;
         let parts = Parts {
             running,
             bring: Box::new(bring),
@@ -102,10 +121,12 @@ impl Export {
             store,
             clock: Clock::System,
         };
-        Ok(Self::work(spec, parts))
+        Ok(Self::work(spec, parts).await?)
     }
 
-    pub(super) fn work(spec: ExportSpec, parts: Parts) -> Self {
+    /// Records what it starts with, and lets its tasks begin. In this order: from then on each step of
+    /// its versions is a task's to record.
+    pub(super) async fn work(spec: ExportSpec, parts: Parts) -> Result<Self, StoreError> {
         let Parts {
             running,
             bring,
@@ -115,6 +136,7 @@ impl Export {
             store,
             clock,
         } = parts;
+        versions::record_start(&store, &running, clock.now_ms()).await?;
         let changes = spec.changes.clone();
         let context = Arc::new(Context {
             name: spec.name(),
@@ -159,12 +181,12 @@ impl Export {
             result
         });
         let driver = tokio::spawn(driver);
-        Self {
+        Ok(Self {
             context,
             driver,
             ingest,
             ended,
-        }
+        })
     }
 }
 
@@ -199,7 +221,10 @@ async fn look_outside(context: Arc<Context>) {
             && version.replace(found) != Some(found)
         {
             changed = true;
-            context.commands.send_replace(waiting);
+            // That there are none may not be true any more.
+            if waiting {
+                context.commands.send_replace(true);
+            }
             context.versions.tell();
             context.bump();
         }

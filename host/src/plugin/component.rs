@@ -38,15 +38,20 @@ impl ComponentFile {
     /// is an error for whoever asks for one.
     pub fn read(path: &Path, load: &LoadLimits) -> Result<Self, LoadError> {
         let bytes = read(path, load.component_bytes)?;
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".");
-        beside.push(SIGNATURE);
         Ok(Self {
             path: path.to_owned(),
             sha256: digest(&bytes),
             bytes: Arc::new(bytes),
-            signature: Signature::read(beside.into()),
+            signature: Signature::read(Self::signature_beside(path)),
         })
+    }
+
+    /// Where the signature of a component is looked for.
+    pub(crate) fn signature_beside(path: &Path) -> PathBuf {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".");
+        beside.push(SIGNATURE);
+        beside.into()
     }
 
     /// The same with the signature of another file. Blocking.

@@ -88,6 +88,18 @@ pub(super) fn remove(folder: &Path, name: &str) -> io::Result<()> {
     }
 }
 
+/// Marks a file as needed right now.
+pub(super) fn touch(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().append(true).open(path)?;
+    file.set_modified(std::time::SystemTime::now())
+}
+
+/// Since when nobody has needed a file; nothing if that is not known.
+pub(super) fn age(path: &Path) -> Option<Duration> {
+    let touched = std::fs::symlink_metadata(path).ok()?.modified().ok()?;
+    touched.elapsed().ok()
+}
+
 /// The names of the files in the folder, but for those that are half written. None, if there is no
 /// folder.
 pub(super) fn names(folder: &Path) -> io::Result<Vec<String>> {

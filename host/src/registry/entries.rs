@@ -93,7 +93,7 @@ impl Registry {
         if let Some(signature) = signature {
             signature::together(None, signature).map_err(RegistryError::Signature)?;
         }
-        let kept = self.keep(component)?;
+        let kept = self.keep_locked(component)?;
         debug_assert_eq!(kept.sha256, entry.sha256);
         if let Some(signature) = signature {
             self.add_signature(&entry.sha256, signature)?;
@@ -340,13 +340,13 @@ impl Registry {
         RegistryError::Entry { path, found }
     }
 
-    fn lock(&self) -> Result<std::fs::File, RegistryError> {
+    pub(super) fn lock(&self) -> Result<std::fs::File, RegistryError> {
         disk::make(&self.folder)
             .and_then(|()| disk::lock(&self.folder))
             .map_err(self.disk(""))
     }
 
-    fn disk(&self, file: &str) -> impl Fn(std::io::Error) -> RegistryError {
+    pub(super) fn disk(&self, file: &str) -> impl Fn(std::io::Error) -> RegistryError {
         let path = match file {
             "" => self.folder.clone(),
             file => self.folder.join(file),
@@ -367,7 +367,7 @@ fn channel_name(name: &str, channel: &str) -> String {
 }
 
 /// Beside the component, where a signature is looked for.
-fn signature_name(sha256: &str) -> String {
+pub(super) fn signature_name(sha256: &str) -> String {
     format!("{sha256}{COMPONENT}.{SIGNATURE}")
 }
 

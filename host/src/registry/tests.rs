@@ -345,3 +345,35 @@ fn a_file_of_the_index_that_was_altered_is_told() {
         assert!(registry.list().is_err());
     }
 }
+
+#[test]
+fn a_component_without_a_name_is_swept_once_nobody_needs_it_or_has_just_kept_it() {
+    let (_data, registry) = registry();
+    assert_eq!(registry.sweep(&BTreeSet::new()).unwrap(), [""; 0]);
+    add(&registry, "0.1.0", b"named");
+    let kept = registry.keep(b"a candidate").unwrap();
+    registry
+        .put_signature(&kept.sha256, "its signature")
+        .unwrap();
+    let age = || {
+        for name in disk::names(&registry.folder).unwrap() {
+            let file = std::fs::File::open(registry.folder.join(name)).unwrap();
+            let long_ago = std::time::SystemTime::now() - FRESH * 2;
+            file.set_modified(long_ago).unwrap();
+        }
+    };
+    let nobody = BTreeSet::new();
+    let somebody = BTreeSet::from([kept.sha256.clone()]);
+    assert_eq!(registry.sweep(&nobody).unwrap(), [""; 0], "just kept");
+    age();
+    assert_eq!(registry.sweep(&somebody).unwrap(), [""; 0], "needed");
+    registry.keep(b"a candidate").unwrap();
+    assert_eq!(registry.sweep(&nobody).unwrap(), [""; 0], "kept once more");
+    age();
+    assert!(registry.keeps(&kept.sha256));
+    assert_eq!(registry.sweep(&nobody).unwrap(), [""; 0], "found there");
+    age();
+    assert_eq!(registry.sweep(&nobody).unwrap(), [kept.sha256]);
+    // The named one with its entry, and nothing else.
+    assert_eq!(disk::names(&registry.folder).unwrap().len(), 2);
+}

@@ -152,6 +152,8 @@ pub enum Outcome {
     Retry {
         /// In milliseconds since 1970.
         not_before_ms: i64,
+        /// Whether it is the destination that asked to wait.
+        asked: bool,
     },
 }
 
@@ -233,11 +235,15 @@ impl Store {
                 let phase = pending.merged.phase();
                 let mut settled = all;
                 match outcome {
-                    Outcome::Retry { not_before_ms } => {
+                    Outcome::Retry {
+                        not_before_ms,
+                        asked,
+                    } => {
                         tx.prepare_cached(
-                            "UPDATE changes SET attempt = attempt + 1, not_before_ms = ?2 WHERE seq = ?1",
+                            "UPDATE changes SET attempt = attempt + 1, not_before_ms = ?2, asked = ?3
+                             WHERE seq = ?1",
                         )?
-                        .execute((pending.seq, not_before_ms))?;
+                        .execute((pending.seq, not_before_ms, asked))?;
                         continue;
                     }
                     Outcome::Delivered => {
@@ -272,6 +278,20 @@ impl Store {
                 return Ok(());
             }
             state::going_on(tx)
+        })
+    }
+
+    /// Another version works: what was put off may be sent now, unless the destination asked to wait.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn put_off_no_longer(&self) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.prepare_cached(
+                "UPDATE changes SET not_before_ms = 0 WHERE not_before_ms > 0 AND NOT asked",
+            )?
+            .execute([])
+            .map(drop)
         })
     }
 

@@ -123,6 +123,8 @@ CREATE TABLE plugin_state (
 CREATE TABLE captures (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, wanted TEXT NOT NULL);
 -- The SHA-256 of the component that started the import job: it is asked if a newer one cannot be.
 ALTER TABLE files ADD COLUMN submitted_by TEXT;
+-- Whether it was the destination that asked to wait: then it waits, whichever version would send it.
+ALTER TABLE changes ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
 ";
 
 impl Store {

@@ -205,6 +205,7 @@ fn only_the_first_of_a_members_changes_is_due_also_when_it_is_put_off() {
         taken[0].clone(),
         Outcome::Retry {
             not_before_ms: 5_000,
+            asked: false,
         },
     );
     settle(&store, vec![retry, (taken[1].clone(), Outcome::Delivered)]);
@@ -212,6 +213,35 @@ fn only_the_first_of_a_members_changes_is_due_also_when_it_is_put_off() {
     assert_eq!(store.next_due_ms(0, 1).unwrap(), Some(5_000));
     let due = store.take(0, 1, 100, 5_000, 1_000_000).unwrap();
     assert_eq!((due[0].kind, due[0].attempt), (Kind::Enter, 1));
+}
+
+#[test]
+fn what_was_put_off_is_sent_by_another_version_at_once_unless_the_destination_asked_to_wait() {
+    let (_directory, store) = store();
+    let members = ["put off", "asked"];
+    append(
+        &store,
+        &members.map(|member| change(member, Kind::Enter, r#"{"a":1}"#)),
+    );
+    let retry = take(&store).into_iter().map(|pending| {
+        let asked = pending.member == "asked";
+        (
+            pending,
+            Outcome::Retry {
+                not_before_ms: 5_000,
+                asked,
+            },
+        )
+    });
+    settle(&store, retry.collect());
+    assert!(take(&store).is_empty());
+    store.put_off_no_longer().unwrap();
+    let taken = take(&store);
+    let again = |pending: &Pending| (pending.member.clone(), pending.attempt);
+    assert_eq!(
+        taken.iter().map(again).collect::<Vec<_>>(),
+        [("put off".to_owned(), 1)]
+    );
 }
 
 #[test]
@@ -225,6 +255,7 @@ fn a_time_far_ahead_was_written_by_a_wrong_clock_and_does_not_hold_a_change_up()
             taken[0].clone(),
             Outcome::Retry {
                 not_before_ms: i64::MAX / 2,
+                asked: false,
             },
         )],
     );

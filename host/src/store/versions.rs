@@ -104,6 +104,7 @@ impl Store {
         })?;
         if let Some(versions) = self.versions()? {
             all.push(versions.active.sha256);
+            all.extend(versions.before.map(|before| before.sha256));
             all.extend(versions.swap.map(|swap| swap.to.sha256));
         }
         for (_, wanted) in self.versions_wanted()? {

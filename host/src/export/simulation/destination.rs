@@ -313,6 +313,10 @@ impl Exporter for Scripted {
 
     fn submit<'a>(&'a self, staged: StagedFile, file: &'a File) -> Answer<'a, String> {
         Box::pin(self.call("submit", async move {
+            if self.flaw == Flaw::Refuses {
+                self.remote().event("flaw");
+                return Err(CallError::Problem(Problem::Fatal("never".to_owned())));
+            }
             let text = std::fs::read(&staged.path).expect("the staged file");
             assert_eq!(text.len() as u64, file.bytes, "the staged file's length");
             let rows = text.strip_prefix(HEADER).expect("the header");

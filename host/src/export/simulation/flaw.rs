@@ -76,6 +76,16 @@ impl Bring for Shelf {
     }
 }
 
+/// What a component says of itself.
+pub(super) fn version(component: &str) -> Version {
+    Version {
+        name: "scripted".to_owned(),
+        version: component.to_owned(),
+        sha256: component.to_owned(),
+        contract: "0.1.0".to_owned(),
+    }
+}
+
 /// A swap that somebody wants, to a version that may be bad only where there are batches to tell by.
 pub(super) fn wanted(dice: &mut Dice, has_backfill: bool, now_ms: i64) -> Wanted {
     let kind = match has_backfill {
@@ -91,12 +101,7 @@ pub(super) fn wanted(dice: &mut Dice, has_backfill: bool, now_ms: i64) -> Wanted
     };
     Wanted::Begin {
         id: swap_id(&component, now_ms),
-        to: Version {
-            name: "scripted".to_owned(),
-            version: component.clone(),
-            sha256: component,
-            contract: "0.1.0".to_owned(),
-        },
+        to: version(&component),
         configured: None,
         plan: Plan {
             percent: dice.pick(&[10, 50, 100]),

@@ -74,6 +74,11 @@ impl Killer {
         })
     }
 
+    /// The life that is lived ends after so many steps from now on.
+    pub fn strike(&self, after: u64) {
+        with(|state| state.left = Some(after));
+    }
+
     /// One step: other tasks get their turn, and the program may end here.
     pub async fn pass(&self) {
         for _ in 0..with(|state| state.dice.below(3)) {

@@ -34,7 +34,11 @@ impl Scenario {
         runtime.block_on(async {
             let clock = SimulatedClock::new(self.now_ms, self.dice.below(u64::MAX));
             let struck = Killer::arm(steps);
-            let export = self.start(&clock).await;
+            let export = tokio::select! {
+                biased;
+                () = struck.notified() => return self.event("killed"),
+                export = self.start(&clock) => export,
+            };
             tokio::select! {
                 biased;
                 () = struck.notified() => self.event("killed"),
@@ -77,7 +81,7 @@ impl Scenario {
         }
     }
 
-    async fn start(&self, clock: &Arc<SimulatedClock>) -> Export {
+    pub(super) async fn start(&self, clock: &Arc<SimulatedClock>) -> Export {
         let held = Arc::new(AtomicU64::new(self.kept_key.load(Ordering::Relaxed)));
         let (kept, sent) = (self.kept_key.clone(), held.clone());
         let account = Account::new(Credential::none(), 1).with_renewal(Box::new(move || {
@@ -93,7 +97,8 @@ impl Scenario {
         let store = Store::open(&self.directory()).expect("the store");
         let kept = store.versions().expect("the versions");
         let configured = shelf.version(&self.configured);
-        let running = versions::start("t/e", kept, configured, &shelf, clock.now_ms()).await;
+        let running = versions::start("t/e", (kept, &[]), configured, &shelf, clock.now_ms());
+        let running = running.await.expect("a version");
         let parts = Parts {
             running,
             bring: Box::new(shelf),
@@ -103,7 +108,8 @@ impl Scenario {
             store,
             clock: Clock::Simulated(clock.clone()),
         };
-        Export::work(self.spec(), parts)
+        let export = Export::work(self.spec(), parts).await;
+        export.expect("what it starts with")
     }
 
     /// What became of the swap that ended last.

@@ -16,6 +16,8 @@ mod killer;
 mod life;
 mod model;
 mod scenario;
+mod starts;
+mod steps;
 
 use std::sync::Arc;
 use std::sync::Mutex;

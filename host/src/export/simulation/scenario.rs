@@ -179,8 +179,13 @@ impl Scenario {
     }
 
     fn write_members(&mut self) {
+        let lines = self.dice.pick(&[0, 3, 12, 25]);
+        self.write_some_members(lines);
+    }
+
+    pub fn write_some_members(&mut self, lines: u64) {
         let mut text = String::new();
-        for _ in 0..self.dice.pick(&[0, 3, 12, 25]) {
+        for _ in 0..lines {
             self.member_lines += 1;
             if self.dice.percent(4) {
                 self.bad_lines += 1;

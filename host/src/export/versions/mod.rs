@@ -24,7 +24,8 @@ pub(super) use canary::deliver;
 pub(super) use poll::poll;
 pub(super) use running::{Running, Shown};
 pub(super) use source::{Bring, FromSource};
-pub(super) use start::start;
+pub use start::NoVersion;
+pub(super) use start::{record_start, start};
 pub(super) use tend::tend;
 
 use super::exporter::Exporter;
@@ -35,8 +36,7 @@ pub fn swap_id(sha256: &str, now_ms: i64) -> String {
 }
 
 /// The routes that one version may use and another may not, but for those that were agreed to.
-fn new_routes(old: &dyn Exporter, new: &dyn Exporter, agreed: &[String]) -> Vec<String> {
-    let old = old.routes();
+fn new_routes(old: &[String], new: &dyn Exporter, agreed: &[String]) -> Vec<String> {
     let mut more = new.routes();
     more.retain(|route| !old.contains(route) && !agreed.contains(route));
     more

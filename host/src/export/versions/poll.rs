@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::start::meter;
 use crate::export::context::{Context, Halt};
 use crate::export::exporter::Exporter;
 use crate::plugin::CallError;
@@ -52,6 +53,11 @@ async fn began(
     }
     match context.unless_halted(context.bring.bring(&by)).await? {
         Ok(older) => {
+            let (by, now) = (older.clone(), context.now_ms());
+            context
+                .store
+                .run(move |store| meter(store, by.as_ref(), now))
+                .await?;
             context.versions.keep(&older);
             Ok(Some(older))
         }

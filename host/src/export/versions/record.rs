@@ -125,8 +125,12 @@ pub struct EndedSwap {
 pub struct Versions {
     /// The one that works.
     pub active: Version,
+    /// The routes that it may use: what takes its place may ask for no more, unless somebody agrees.
+    pub routes: Vec<String>,
     /// Since when, in milliseconds since 1970.
     pub since_ms: i64,
+    /// The one that worked before it, to go back to: whatever was tried or refused since then.
+    pub before: Option<Version>,
     /// The SHA-256 that the configuration led to when this was decided: what the configuration says
     /// counts again once it says something else.
     pub configured: String,
@@ -138,11 +142,13 @@ pub struct Versions {
 
 impl Versions {
     /// Those of an export that never ran.
-    pub fn first(active: Version, now_ms: i64) -> Self {
+    pub fn first(active: Version, routes: Vec<String>, now_ms: i64) -> Self {
         Self {
             configured: active.sha256.clone(),
             active,
+            routes,
             since_ms: now_ms,
+            before: None,
             swap: None,
             last: None,
         }
@@ -191,7 +197,7 @@ impl Versions {
             new: swap.new,
         };
         if outcome == SwapOutcome::Promoted {
-            self.active = ended.to.clone();
+            self.before = Some(std::mem::replace(&mut self.active, ended.to.clone()));
             self.since_ms = now_ms;
         }
         self.last = Some(ended);
@@ -218,7 +224,28 @@ impl Versions {
         self.end(SwapOutcome::Promoted, why, now_ms);
     }
 
-    /// A candidate is turned away before it has begun.
+    /// The version that is active is wanted: a swap under way gives way, and whoever asked hears that it is
+    /// so.
+    pub fn stay(&mut self, id: &str, now_ms: i64) {
+        let why = "the active version is wanted again";
+        self.end(SwapOutcome::RolledBack, why, now_ms);
+        // It may have been taken already, as an export starts.
+        if self.last.as_ref().is_none_or(|last| last.id != id) {
+            self.last = Some(EndedSwap {
+                id: id.to_owned(),
+                from: self.active.clone(),
+                to: self.active.clone(),
+                at_ms: now_ms,
+                outcome: SwapOutcome::Promoted,
+                why: "it was active already".to_owned(),
+                for_all: false,
+                old: Tally::default(),
+                new: Tally::default(),
+            });
+        }
+    }
+
+    /// A candidate is turned away before it has begun, and so in every export of the swap.
     pub fn refuse(&mut self, id: &str, to: &Version, why: &str, now_ms: i64) {
         self.last = Some(EndedSwap {
             id: id.to_owned(),
@@ -227,7 +254,7 @@ impl Versions {
             at_ms: now_ms,
             outcome: SwapOutcome::Refused,
             why: why.to_owned(),
-            for_all: false,
+            for_all: true,
             old: Tally::default(),
             new: Tally::default(),
         });
@@ -265,7 +292,7 @@ mod tests {
     #[test]
     fn only_a_promoted_candidate_becomes_active() {
         for (outcome, active) in [(SwapOutcome::Promoted, "b"), (SwapOutcome::RolledBack, "a")] {
-            let mut versions = Versions::first(version("a"), 1);
+            let mut versions = Versions::first(version("a"), vec![], 1);
             versions.begin("s", &version("b"), &plan(), 2);
             versions.end(outcome, "because", 3);
             assert_eq!(versions.active, version(active));
@@ -278,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_newer_swap_takes_the_place_of_one_under_way() {
-        let mut versions = Versions::first(version("a"), 1);
+        let mut versions = Versions::first(version("a"), vec![], 1);
         versions.begin("s", &version("b"), &plan(), 2);
         versions.begin("t", &version("c"), &plan(), 3);
         assert_eq!(versions.swap.as_ref().unwrap().to, version("c"));
@@ -287,8 +314,32 @@ mod tests {
     }
 
     #[test]
+    fn whoever_wants_what_is_active_hears_of_it_under_the_name_of_the_wish() {
+        let mut versions = Versions::first(version("a"), vec![], 1);
+        versions.begin("s", &version("b"), &plan(), 2);
+        versions.stay("t", 3);
+        assert_eq!((&versions.active, &versions.swap), (&version("a"), &None));
+        let last = versions.last.unwrap();
+        let all = (last.id.as_str(), last.outcome, &last.to);
+        assert_eq!(all, ("t", SwapOutcome::Promoted, &version("a")));
+    }
+
+    #[test]
+    fn the_version_before_is_the_last_that_worked_whatever_was_tried_since() {
+        let mut versions = Versions::first(version("a"), vec![], 1);
+        versions.take("s", &version("b"), "swapped", 2);
+        versions.begin("t", &version("c"), &plan(), 3);
+        versions.end(SwapOutcome::RolledBack, "it traps", 4);
+        versions.refuse("u", &version("d"), "a route", 5);
+        versions.stay("v", 6);
+        assert_eq!(versions.before, Some(version("a")));
+        versions.take("w", &version("a"), "back", 7);
+        assert_eq!(versions.before, Some(version("b")));
+    }
+
+    #[test]
     fn what_was_swapped_or_rolled_back_is_no_news_at_the_next_start() {
-        let mut versions = Versions::first(version("a"), 1);
+        let mut versions = Versions::first(version("a"), vec![], 1);
         assert!(!versions.is_news("a"));
         versions.take("s", &version("b"), "swapped", 2);
         assert!(!versions.is_news("a"), "the configuration has not changed");

@@ -22,7 +22,7 @@ struct Inner {
     versions: Versions,
     active: Arc<dyn Exporter>,
     candidate: Option<Arc<dyn Exporter>>,
-    /// Others that were loaded, for the jobs that they began.
+    /// Others that were loaded: the version before, and those that began jobs which have not ended.
     earlier: BTreeMap<String, Arc<dyn Exporter>>,
     /// Batches that were given to the active version and to the candidate.
     picked: (u64, u64),
@@ -103,9 +103,11 @@ impl Running {
         self.inner().versions.clone()
     }
 
-    /// The version that is being tried.
-    pub fn candidate(&self) -> Option<Arc<dyn Exporter>> {
-        self.inner().candidate.clone()
+    /// Every version that is loaded beside the one that works.
+    pub fn others(&self) -> Vec<Arc<dyn Exporter>> {
+        let inner = self.inner();
+        let others = inner.candidate.iter().chain(inner.earlier.values());
+        others.cloned().collect()
     }
 
     /// Rows that both versions take in one call, as their manifests have it; 0 says nothing.
@@ -198,9 +200,15 @@ impl Running {
         self.changed.ring();
     }
 
-    /// What is durable now, where no version comes or goes.
+    /// What is durable now, where no version comes or goes. What batches came to meanwhile stays.
     pub fn note(&self, versions: Versions) {
-        self.inner().versions = versions;
+        let mut inner = self.inner();
+        let before = std::mem::replace(&mut inner.versions, versions);
+        if let (Some(swap), Some(before)) = (&mut inner.versions.swap, before.swap)
+            && swap.id == before.id
+        {
+            (swap.old, swap.new) = (before.old, before.new);
+        }
     }
 
     /// A version that was loaded before.
@@ -216,6 +224,12 @@ impl Running {
     pub fn keep(&self, exporter: &Arc<dyn Exporter>) {
         let sha256 = exporter.component().to_owned();
         self.inner().earlier.insert(sha256, exporter.clone());
+    }
+
+    /// Gives up those that were kept for jobs, but for what is still needed.
+    pub fn forget(&self, needed: &[String]) {
+        let mut inner = self.inner();
+        inner.earlier.retain(|sha256, _| needed.contains(sha256));
     }
 
     /// Hears of every change of versions from now on.
@@ -239,6 +253,15 @@ impl Running {
 }
 
 impl Swap {
+    /// The candidate is given all batches from now on: the active version gets none through. Whether it
+    /// was not before.
+    pub(super) fn widen(&mut self) -> bool {
+        let all = self.plan.percent == 100 && self.plan.leaders.is_empty();
+        self.plan.percent = 100;
+        self.plan.leaders.clear();
+        !all
+    }
+
     /// The share of an export's batches that the candidate is given, in percent.
     fn share(&self, export: &str) -> u8 {
         let leaders = &self.plan.leaders;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::record::{Plan, SwapOutcome, Version, Versions, Wanted};
+use super::start::meter;
 use super::{asks_for, new_routes, swap_id};
 use crate::export::context::Context;
 use crate::export::machine::{Reason, State};
@@ -57,7 +58,12 @@ fn retell(context: &Context) {
     if let Some(last) = context.versions.versions().last
         && last.for_all
     {
-        context.rollouts.decide(&last.id, last.outcome, &last.why);
+        let outcome = match last.outcome {
+            // The others had begun.
+            SwapOutcome::Refused => SwapOutcome::RolledBack,
+            outcome => outcome,
+        };
+        context.rollouts.decide(&last.id, outcome, &last.why);
     }
 }
 
@@ -67,21 +73,24 @@ async fn take_up(
     wanted: Option<Wanted>,
 ) -> Result<(), StoreError> {
     let mut versions = context.versions.versions();
-    let now = context.now_ms();
-    match wanted {
-        Some(Wanted::Begin {
-            id,
-            to,
-            configured,
-            plan,
-            routes,
-        }) => {
+    let (now, before) = (context.now_ms(), versions.before.clone());
+    match (wanted, before) {
+        (
+            Some(Wanted::Begin {
+                id,
+                to,
+                configured,
+                plan,
+                routes,
+            }),
+            _,
+        ) => {
             if let Some(configured) = configured {
                 versions.configured = configured;
             }
             begin(context, number, versions, (&id, &to), &plan, Some(&routes)).await
         }
-        Some(Wanted::Promote) if versions.swap.is_some() => {
+        (Some(Wanted::Promote), _) if versions.swap.is_some() => {
             let id = versions.swap.as_ref().map(|swap| swap.id.clone());
             let why = "an operator said so";
             context
@@ -95,7 +104,7 @@ async fn take_up(
             )
             .await
         }
-        Some(Wanted::RollBack) if versions.swap.is_some() => {
+        (Some(Wanted::RollBack), _) if versions.swap.is_some() => {
             let id = versions.swap.as_ref().map(|swap| swap.id.clone());
             let why = "an operator said so";
             context
@@ -105,17 +114,16 @@ async fn take_up(
             end(context, versions, verdict, Some(number)).await
         }
         // Back to the version before, which had its routes.
-        Some(Wanted::RollBack) if promoted(&versions).is_some() => {
-            let from = promoted(&versions).unwrap_or_else(|| versions.active.clone());
-            let id = swap_id(&from.sha256, now);
+        (Some(Wanted::RollBack), Some(before)) => {
+            let id = swap_id(&before.sha256, now);
             let plan = Plan {
                 percent: 100,
                 batches: 0,
                 leaders: vec![],
             };
-            begin(context, number, versions, (&id, &from), &plan, None).await
+            begin(context, number, versions, (&id, &before), &plan, None).await
         }
-        Some(Wanted::Promote | Wanted::RollBack) | None => {
+        (Some(Wanted::Promote | Wanted::RollBack) | None, _) => {
             tracing::warn!(export = %context.name, "no swap is under way; there is nothing to promote or roll back");
             record(context, versions, Some(number)).await
         }
@@ -133,11 +141,7 @@ async fn begin(
     let name = &context.name;
     let now = context.now_ms();
     if to.sha256 == versions.active.sha256 {
-        versions.end(
-            SwapOutcome::RolledBack,
-            "the active version is wanted again",
-            now,
-        );
+        versions.stay(id, now);
         let active = versions.clone();
         record(context, versions, Some(number)).await?;
         context.versions.end(active, SwapOutcome::RolledBack);
@@ -155,10 +159,10 @@ async fn begin(
             brought.map_err(|unfit| unfit.to_string())
         }
     };
-    let active = context.versions.active();
+    let granted = context.versions.versions().routes;
     let fits = brought.and_then(|candidate| {
         let more = agreed.map_or_else(Vec::new, |agreed| {
-            new_routes(active.as_ref(), candidate.as_ref(), agreed)
+            new_routes(&granted, candidate.as_ref(), agreed)
         });
         match more.is_empty() {
             true => Ok(candidate),
@@ -177,62 +181,26 @@ async fn begin(
             let told = format!("{name}: {why}");
             context.rollouts.decide(id, SwapOutcome::RolledBack, &told);
             versions.refuse(id, to, &why, now);
-            return record(context, versions, Some(number)).await;
+            record(context, versions.clone(), Some(number)).await?;
+            context.versions.note(versions);
+            return Ok(());
         }
     };
-    let (usage, shared) = (candidate.usage().clone(), context.clone());
     let by = candidate.clone();
     context
         .store
-        .run(move |store| {
-            let manifest = by.manifest();
-            let by = (manifest.name.as_str(), manifest.version.as_str());
-            store.meter_too(by, &usage, shared.now_ms())
-        })
+        .run(move |store| meter(store, by.as_ref(), now))
         .await?;
-    let mut plan = plan.clone();
-    let state = context.meters.state();
-    let waits_for_a_fix = match &state {
-        Some(State::Parked { reason, from }) => fixable(reason).then(|| from.clone()),
-        _ => None,
-    };
-    if waits_for_a_fix.is_some() {
-        plan.percent = 100;
-        plan.leaders.clear();
-    }
-    versions.begin(id, to, &plan, now);
+    versions.begin(id, to, plan, now);
     let begun = versions.clone();
     record(context, versions, Some(number)).await?;
-    context.versions.begin(begun.clone(), candidate);
     tracing::info!(
         export = %name, from = %begun.active, %to, percent = plan.percent, batches = plan.batches,
         "a swap has begun"
     );
-    let no_batches = waits_for_a_fix
-        .as_deref()
-        .is_some_and(|from| !matches!(from, State::Live | State::CatchingUp { .. }));
-    if plan.batches == 0 || no_batches {
-        let why = match no_batches {
-            true => "the export was parked before it had batches to compare",
-            false => "without a canary, as was said",
-        };
-        end(context, begun, (SwapOutcome::Promoted, why, false), None).await?;
-    }
-    if waits_for_a_fix.is_some() {
-        let now = context.now_ms();
-        context
-            .store
-            .run(move |store| store.command(Command::Resume, now))
-            .await?;
-        context.commands.send_replace(true);
-    }
-    Ok(())
-}
-
-/// The version that the last swap came from.
-fn promoted(versions: &Versions) -> Option<Version> {
-    let last = versions.last.as_ref()?;
-    (last.outcome == SwapOutcome::Promoted).then(|| last.from.clone())
+    // Whether it needs batches at all is for `judge`, which looks again after a crash.
+    context.versions.begin(begun, candidate);
+    put_off_no_longer(context).await
 }
 
 /// Whether another version of the plugin may be what an export waits for.
@@ -252,12 +220,32 @@ fn fixable(reason: &Reason) -> bool {
 
 /// Looks whether the swap under way is decided.
 async fn judge(context: &Arc<Context>) -> Result<(), StoreError> {
-    let versions = context.versions.versions();
-    let Some(swap) = &versions.swap else {
+    let mut versions = context.versions.versions();
+    let Some(swap) = &mut versions.swap else {
         return Ok(());
     };
+    let at = at(context).await?;
+    if let State::Parked { reason, from } = &at
+        && fixable(reason)
+    {
+        if !matches!(**from, State::Live | State::CatchingUp { .. }) {
+            let why = "the export was parked before it had batches to compare";
+            end(context, versions, (SwapOutcome::Promoted, why, false), None).await?;
+            return go_on(context).await;
+        }
+        if swap.widen() {
+            let widened = versions.clone();
+            record(context, versions, None).await?;
+            context.versions.note(widened);
+            return go_on(context).await;
+        }
+    }
+    if swap.plan.batches == 0 && !swap.decided {
+        let why = "without a canary, as was said";
+        return end(context, versions, (SwapOutcome::Promoted, why, false), None).await;
+    }
     if swap.decided {
-        if !scans(context) {
+        if !scans(&at) {
             let why = "it was decided while a backfill was staged, which has ended";
             end(context, versions, (SwapOutcome::Promoted, why, false), None).await?;
         }
@@ -280,7 +268,7 @@ async fn end(
     number: Option<i64>,
 ) -> Result<(), StoreError> {
     let now = context.now_ms();
-    if outcome == SwapOutcome::Promoted && scans(context) {
+    if outcome == SwapOutcome::Promoted && scans(&at(context).await?) {
         if let Some(swap) = &mut versions.swap {
             swap.decided = true;
         }
@@ -292,6 +280,9 @@ async fn end(
     match for_all {
         true => versions.end_for_all(outcome, why, now),
         false => versions.end(outcome, why, now),
+    }
+    if let Some(active) = context.versions.known(&versions.active.sha256) {
+        versions.routes = active.routes();
     }
     let ended = versions.clone();
     record(context, versions, number).await?;
@@ -306,14 +297,53 @@ async fn end(
         _ => tracing::error!(export = %name, %from, %to, why, "rolled back; nothing is lost"),
     }
     context.versions.end(ended, outcome);
+    put_off_no_longer(context).await?;
+    forget(context).await
+}
+
+/// The export may do better now than when it was parked.
+async fn go_on(context: &Arc<Context>) -> Result<(), StoreError> {
+    let now = context.now_ms();
+    context
+        .store
+        .run(move |store| store.command(Command::Resume, now))
+        .await?;
+    context.commands.send_replace(true);
+    Ok(())
+}
+
+/// Where the export is. Before the driver has said so, the disk knows.
+async fn at(context: &Context) -> Result<State, StoreError> {
+    if let Some(state) = context.meters.state() {
+        return Ok(state);
+    }
+    let recorded = context.store.run(Store::recorded).await?;
+    let first = State::first(context.spec.members.is_some());
+    Ok(recorded.map_or(first, |recorded| recorded.state))
+}
+
+/// Whether a backfill is being staged, by a version that is able to: who stages the rest must be who has
+/// begun. It is no less so while the export is parked for another reason than its plugin.
+fn scans(at: &State) -> bool {
+    match at {
+        State::Scanning | State::Sealing => true,
+        State::Parked { reason, from } => !fixable(reason) && scans(from),
+        _ => false,
+    }
+}
+
+/// Batches are planned anew, those as well that wait to be sent again.
+async fn put_off_no_longer(context: &Context) -> Result<(), StoreError> {
+    context.store.run(Store::put_off_no_longer).await?;
     context.bump();
     Ok(())
 }
 
-/// Whether a backfill is being staged.
-fn scans(context: &Context) -> bool {
-    let state = context.meters.state();
-    matches!(state, Some(State::Scanning | State::Sealing))
+/// Gives up versions that nobody needs any more: each holds compiled code.
+async fn forget(context: &Context) -> Result<(), StoreError> {
+    let needed = context.store.run(Store::components).await?;
+    context.versions.forget(&needed);
+    Ok(())
 }
 
 async fn record(
