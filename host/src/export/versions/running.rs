@@ -8,6 +8,11 @@ use super::tally::Observation;
 use crate::export::bell::{Bell, Ear};
 use crate::export::exporter::Exporter;
 
+/// The largest share of batches that a candidate is given beside a version that works, in percent. The other
+/// half is what it is compared with, destination by destination; and whatever it does not get through finds
+/// somebody else at the next try.
+const HALF: u8 = 50;
+
 /// What runs. Whoever makes a call holds on to the version that it began with.
 pub(in crate::export) struct Running {
     inner: Mutex<Inner>,
@@ -163,12 +168,18 @@ impl Running {
         if turn.swap.as_deref() != Some(&swap.id) {
             return;
         }
-        match turn.arbiter {
-            Some(_) => swap.new.add(seen),
-            None => swap.old.add(seen),
-        }
+        let news = match turn.arbiter {
+            Some(_) => {
+                swap.new.add(seen);
+                true
+            }
+            None => {
+                swap.old.add(seen);
+                swap.new.compare(seen)
+            }
+        };
         drop(inner);
-        if turn.arbiter.is_some() {
+        if news {
             self.told.ring();
         }
     }
@@ -245,10 +256,14 @@ impl Swap {
         if self.decided {
             return 0;
         }
-        match leaders.is_empty() {
+        let share = match leaders.is_empty() {
             true => self.plan.percent,
             false if leaders.iter().any(|leader| leader == export) => 100,
             false => 0,
+        };
+        match self.alone {
+            true => share,
+            false => share.min(HALF),
         }
     }
 }

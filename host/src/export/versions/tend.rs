@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::record::{Plan, SwapOutcome, Version, Versions, Wanted};
-use super::{asks_for, new_routes, swap_id};
+use super::{alone, asks_for, new_routes, swap_id};
 use crate::export::context::Context;
 use crate::export::machine::{Reason, State};
 use crate::store::{Command, Store, StoreError};
@@ -57,7 +57,9 @@ fn retell(context: &Context) {
     if let Some(last) = context.versions.versions().last
         && last.for_all
     {
-        context.rollouts.decide(&last.id, last.outcome, &last.why);
+        context
+            .rollouts
+            .decide_for(&context.name, &last.id, last.outcome, &last.why);
     }
 }
 
@@ -174,8 +176,9 @@ async fn begin(
         Err(why) => {
             tracing::error!(export = %name, version = %to, %why, "a swap is refused; the active version stays");
             // One verdict for all that are swapped together.
-            let told = format!("{name}: {why}");
-            context.rollouts.decide(id, SwapOutcome::RolledBack, &told);
+            context
+                .rollouts
+                .decide_for(name, id, SwapOutcome::RolledBack, &why);
             versions.refuse(id, to, &why, now);
             return record(context, versions, Some(number)).await;
         }
@@ -201,6 +204,9 @@ async fn begin(
         plan.leaders.clear();
     }
     versions.begin(id, to, &plan, now);
+    if let Some(swap) = &mut versions.swap {
+        swap.alone = waits_for_a_fix.is_some();
+    }
     let begun = versions.clone();
     record(context, versions, Some(number)).await?;
     context.versions.begin(begun.clone(), candidate);
@@ -267,7 +273,11 @@ async fn judge(context: &Arc<Context>) -> Result<(), StoreError> {
     let reported = context
         .rollouts
         .report(&swap.id, &context.name, tallies, &swap.plan);
-    let Some((outcome, why)) = reported else {
+    let ended = match reported {
+        Some(ended) => Some(ended),
+        None => alone::ended(context, swap).await,
+    };
+    let Some((outcome, why)) = ended else {
         return Ok(());
     };
     end(context, versions, (outcome, &why, true), None).await
