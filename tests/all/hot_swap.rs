@@ -433,7 +433,7 @@ async fn versions_are_swapped_every_second_in_a_storm_with_kills() -> Result<()>
     world.finish().await
 }
 
-/// Two exports of the plugin: the one that is named goes first, with all of its batches.
+/// Two exports of the plugin: the one that is named goes first, with half of its batches.
 #[tokio::test]
 async fn exports_that_are_named_go_first_and_one_verdict_holds_for_all() -> Result<()> {
     let mut world = World::new(20, 708).await?;
@@ -462,6 +462,11 @@ async fn exports_that_are_named_go_first_and_one_verdict_holds_for_all() -> Resu
         running
             .until_statuses(&world.sluice, "begun in both", begun)
             .await?;
+        let said = world.sluice.call(&["status"]).await?.stdout;
+        ensure!(
+            said.contains("it waits for test/everyone, which goes first"),
+            "{said}"
+        );
         let ended = |all: &[Value]| all.iter().all(|one| one["versions"]["swap"].is_null());
         while !ended(&world.sluice.statuses().await?) {
             let change = world.expected.counts().changes;
@@ -476,6 +481,9 @@ async fn exports_that_are_named_go_first_and_one_verdict_holds_for_all() -> Resu
             let leads = status["export"] == "test/everyone";
             let batches = last["new"]["batches"].as_u64();
             ensure!((batches > Some(0)) == leads, "{how}: {status}");
+            // The old version has half of them, to be compared with.
+            let of_old = last["old"]["batches"].as_u64();
+            ensure!(!leads || of_old > Some(2), "{how}: {status}");
         }
         let said = world.sluice.call(&["status"]).await?.stdout;
         ensure!(said.matches(all).count() == 2, "{how}: {said}");

@@ -1,6 +1,6 @@
 //! What `status` says of versions.
 
-use sluice::export::SwapOutcome;
+use sluice::export::{Swap, SwapOutcome};
 use sluice::registry::short;
 
 use super::status::{Configured, Report, Version};
@@ -38,17 +38,7 @@ pub fn lines(report: &Report) -> Vec<String> {
     }
     let mut lines = vec![line];
     if let Some(swap) = &versions.swap {
-        lines.push(match swap.decided {
-            true => format!("{} is promoted once the scan has ended", swap.to),
-            false => format!(
-                "swap to {} since {}: {} of {} batches (the old version had {})",
-                swap.to,
-                time(swap.began_ms),
-                swap.new.batches,
-                swap.plan.batches,
-                swap.old.batches
-            ),
-        });
+        lines.push(under_way(swap, &report.export));
     }
     if let Some(last) = &versions.last {
         let what = match last.outcome {
@@ -60,4 +50,88 @@ pub fn lines(report: &Report) -> Vec<String> {
         lines.push(format!("{to} {what} at {at}: {why}"));
     }
     lines
+}
+
+/// How a swap goes in this export, or for whom it waits.
+fn under_way(swap: &Swap, export: &str) -> String {
+    if swap.decided {
+        return format!("{} is promoted once the scan has ended", swap.to);
+    }
+    let line = format!("swap to {} since {}: ", swap.to, time(swap.began_ms));
+    let leaders = &swap.plan.leaders;
+    let leads = leaders.iter().any(|leader| leader == export);
+    if !leaders.is_empty() && !leads {
+        let go = if leaders.len() == 1 { "goes" } else { "go" };
+        return format!(
+            "{line}it waits for {}, which {go} first (`sluice plugin promote` and `rollback` do not wait)",
+            leaders.join(", ")
+        );
+    }
+    let (new, old) = (&swap.new, &swap.old);
+    let mut line = format!(
+        "{line}{} of {} batches (the old version had {})",
+        new.batches, swap.plan.batches, old.batches
+    );
+    if new.fruitless > 0 {
+        line += &format!("; its latest {} came to nothing", new.fruitless);
+    }
+    if leads {
+        line += "; exports that are not named wait for it";
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice::export::{Plan, Version, Versions};
+
+    use super::*;
+
+    #[test]
+    fn a_swap_says_how_far_it_is_and_for_whom_it_waits() {
+        let version = |version: &str| Version {
+            name: "p".to_owned(),
+            version: version.to_owned(),
+            sha256: "0123456789abcdef".to_owned(),
+            contract: "0.2.0".to_owned(),
+        };
+        let mut versions = Versions::first(version("1.0.0"), 0);
+        for (leaders, fruitless, expected) in [
+            (&[][..], 0, "3 of 20 batches (the old version had 27)"),
+            (
+                &[],
+                4,
+                "3 of 20 batches (the old version had 27); its latest 4 came to nothing",
+            ),
+            (
+                &["acme/all"],
+                0,
+                "3 of 20 batches (the old version had 27); exports that are not named wait for it",
+            ),
+            (
+                &["acme/vip"],
+                0,
+                "it waits for acme/vip, which goes first (`sluice plugin promote` and `rollback` do not wait)",
+            ),
+            (
+                &["acme/vip", "umbra/all"],
+                0,
+                "it waits for acme/vip, umbra/all, which go first (`sluice plugin promote` and `rollback` do \
+                 not wait)",
+            ),
+        ] {
+            let plan = Plan {
+                percent: 10,
+                batches: 20,
+                leaders: leaders.iter().map(|&one| one.to_owned()).collect(),
+            };
+            versions.begin("s", &version("2.0.0"), &plan, 0);
+            let mut swap = versions.swap.clone().unwrap();
+            (swap.new.batches, swap.new.fruitless) = (3, fruitless);
+            swap.old.batches = 27;
+            let line = under_way(&swap, "acme/all");
+            let begin = format!("swap to p 2.0.0 (0123456789ab) since {}: ", time(0));
+            assert_eq!(line.strip_prefix(&begin), Some(expected));
+        }
+    }
 }

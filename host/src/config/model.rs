@@ -238,8 +238,8 @@ pub struct Tuning {
     /// How large the log of waiting changes may get before the source has to wait: room for
     /// millions of changes, and no more of the disk than an operator expects one export to take.
     pub log_max_mib: u64,
-    /// The share of batches that the candidate of a swap is given, in percent. A tenth shows what is
-    /// wrong with it, and slows nobody down.
+    /// The share of batches that the candidate of a swap is given, in percent; more than half is half. A
+    /// tenth shows what is wrong with it, and slows nobody down.
     pub canary_percent: u8,
     /// Batches that a candidate has to get through: enough that rates mean something.
     pub canary_batches: u32,

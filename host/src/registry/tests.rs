@@ -353,7 +353,10 @@ fn a_component_without_a_name_is_swept_once_nobody_needs_it_or_has_just_kept_it(
     add(&registry, "0.1.0", b"named");
     let kept = registry.keep(b"a candidate").unwrap();
     registry
-        .put_signature(&kept.sha256, "its signature")
+        .add_signature(
+            &kept.sha256,
+            &sluice_signer::Signer::new().sign(b"a candidate", "it"),
+        )
         .unwrap();
     let age = || {
         for name in disk::names(&registry.folder).unwrap() {

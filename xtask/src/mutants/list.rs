@@ -339,7 +339,7 @@ pub const MUTANTS: [Mutant; 43] = [
     },
     Mutant {
         name: "candidate-that-traps-is-promoted",
-        file: "host/src/export/versions/tally.rs",
+        file: "host/src/export/versions/judge.rs",
         find: "if new.crashes > 0 {",
         replace: "if new.crashes > 9_999 {",
         noticed_by: SIMULATION,

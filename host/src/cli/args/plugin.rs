@@ -61,11 +61,12 @@ pub struct SwapArgs {
     pub name: String,
     /// The component's file.
     pub file: PathBuf,
-    /// Who goes first: a share of all batches like `10%`, or an export as `tenant/export`, with all of its
-    /// batches; may be given several times [default: the exports' `canary_percent`].
+    /// Who goes first: a share of all batches like `10%`, or an export as `tenant/export`, with half of its
+    /// batches, which is the most; may be given several times [default: the exports' `canary_percent`].
     #[arg(long, value_name = "SHARE|EXPORT")]
     pub canary: Vec<Canary>,
-    /// Batches that the candidate has to get through, over all exports; 0 swaps without a canary
+    /// Batches that the candidate has to get through, over all exports; those that come to nothing do not
+    /// count; 0 swaps without a canary
     /// [default: the exports' `canary_batches`].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub batches: Option<u32>,

@@ -1,11 +1,14 @@
 //! Several versions of an export's plugin: which one works, and the swap from one to another while it
 //! runs.
 //!
-//! `record` is what is kept and `tally` how versions are compared (both pure); `running` says whose turn a
-//! batch is, `canary` sends it, `tend` makes every step durable, `rollouts` is what the exports of a process
+//! `record` is what is kept, `tally` what versions did and `judge` what follows from it (all pure); `running`
+//! says whose turn a batch is, `canary` sends it, `tend` makes every step durable, `alone` ends the trial of a
+//! candidate that there is nothing to compare with, `rollouts` is what the exports of a process
 //! know of each other's swaps, `source` loads versions, `start` decides with which one it begins.
 
+mod alone;
 mod canary;
+mod judge;
 mod poll;
 mod record;
 mod rollouts;

@@ -21,12 +21,13 @@ pub struct Version {
 /// How a candidate proves itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The share of batches that the candidate is given, in percent, from 1 to 100.
+    /// The share of batches that the candidate is given, in percent, from 1 to 100; half of them at most as
+    /// long as there is another version to be compared with.
     pub percent: u8,
     /// Batches that it has to get through, over all exports of the swap. 0 promotes it at once.
     pub batches: u32,
-    /// The exports, as `tenant/export`, that go first with all of their batches; the others wait for
-    /// them. Without any, all exports go first, with their share.
+    /// The exports, as `tenant/export`, that go first, with the largest share of their batches; the others
+    /// wait for them. Without any, all exports go first, with their share.
     pub leaders: Vec<String>,
 }
 
@@ -68,6 +69,10 @@ pub struct Swap {
     /// Whether it is decided, and only waits for the scan to end: one version stages all of a
     /// backfill.
     pub decided: bool,
+    /// Whether the candidate works alone, since the active version has stopped for a person: that would only
+    /// stop again. There is nothing to compare it with.
+    #[serde(default)]
+    pub alone: bool,
     /// What the active version did meanwhile.
     pub old: Tally,
     /// What the candidate did.
@@ -175,6 +180,7 @@ impl Versions {
             began_ms: now_ms,
             plan: plan.clone(),
             decided: false,
+            alone: false,
             old: Tally::default(),
             new: Tally::default(),
         });

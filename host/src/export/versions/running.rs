@@ -8,6 +8,11 @@ use super::tally::Observation;
 use crate::export::bell::{Bell, Ear};
 use crate::export::exporter::Exporter;
 
+/// The largest share of batches that a candidate is given beside a version that works, in percent. The other
+/// half is what it is compared with, destination by destination; and whatever it does not get through finds
+/// somebody else at the next try.
+const HALF: u8 = 50;
+
 /// What runs. Whoever makes a call holds on to the version that it began with.
 pub(in crate::export) struct Running {
     inner: Mutex<Inner>,
@@ -103,6 +108,11 @@ impl Running {
         self.inner().versions.clone()
     }
 
+    /// The version that is being tried.
+    pub fn candidate(&self) -> Option<Arc<dyn Exporter>> {
+        self.inner().candidate.clone()
+    }
+
     /// Every version that is loaded beside the one that works.
     pub fn others(&self) -> Vec<Arc<dyn Exporter>> {
         let inner = self.inner();
@@ -165,12 +175,18 @@ impl Running {
         if turn.swap.as_deref() != Some(&swap.id) {
             return;
         }
-        match turn.arbiter {
-            Some(_) => swap.new.add(seen),
-            None => swap.old.add(seen),
-        }
+        let news = match turn.arbiter {
+            Some(_) => {
+                swap.new.add(seen);
+                true
+            }
+            None => {
+                swap.old.add(seen);
+                swap.new.compare(seen)
+            }
+        };
         drop(inner);
-        if turn.arbiter.is_some() {
+        if news {
             self.told.ring();
         }
     }
@@ -253,13 +269,13 @@ impl Running {
 }
 
 impl Swap {
-    /// The candidate is given all batches from now on: the active version gets none through. Whether it
-    /// was not before.
+    /// The candidate is given all batches from now on, since the active version gets none through: it works
+    /// alone. Whether it did not before.
     pub(super) fn widen(&mut self) -> bool {
-        let all = self.plan.percent == 100 && self.plan.leaders.is_empty();
+        let was_alone = std::mem::replace(&mut self.alone, true);
         self.plan.percent = 100;
         self.plan.leaders.clear();
-        !all
+        !was_alone
     }
 
     /// The share of an export's batches that the candidate is given, in percent.
@@ -268,10 +284,14 @@ impl Swap {
         if self.decided {
             return 0;
         }
-        match leaders.is_empty() {
+        let share = match leaders.is_empty() {
             true => self.plan.percent,
             false if leaders.iter().any(|leader| leader == export) => 100,
             false => 0,
+        };
+        match self.alone {
+            true => share,
+            false => share.min(HALF),
         }
     }
 }

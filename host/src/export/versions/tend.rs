@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::record::{Plan, SwapOutcome, Version, Versions, Wanted};
 use super::start::meter;
-use super::{asks_for, new_routes, swap_id};
+use super::{alone, asks_for, new_routes, swap_id};
 use crate::export::context::Context;
 use crate::export::machine::{Reason, State};
 use crate::store::{Command, Store, StoreError};
@@ -63,7 +63,9 @@ fn retell(context: &Context) {
             SwapOutcome::Refused => SwapOutcome::RolledBack,
             outcome => outcome,
         };
-        context.rollouts.decide(&last.id, outcome, &last.why);
+        context
+            .rollouts
+            .decide_for(&context.name, &last.id, outcome, &last.why);
     }
 }
 
@@ -178,8 +180,9 @@ async fn begin(
         Err(why) => {
             tracing::error!(export = %name, version = %to, %why, "a swap is refused; the active version stays");
             // One verdict for all that are swapped together.
-            let told = format!("{name}: {why}");
-            context.rollouts.decide(id, SwapOutcome::RolledBack, &told);
+            context
+                .rollouts
+                .decide_for(name, id, SwapOutcome::RolledBack, &why);
             versions.refuse(id, to, &why, now);
             record(context, versions.clone(), Some(number)).await?;
             context.versions.note(versions);
@@ -255,7 +258,11 @@ async fn judge(context: &Arc<Context>) -> Result<(), StoreError> {
     let reported = context
         .rollouts
         .report(&swap.id, &context.name, tallies, &swap.plan);
-    let Some((outcome, why)) = reported else {
+    let ended = match reported {
+        Some(ended) => Some(ended),
+        None => alone::ended(context, swap).await,
+    };
+    let Some((outcome, why)) = ended else {
         return Ok(());
     };
     end(context, versions, (outcome, &why, true), None).await
