@@ -377,13 +377,30 @@ impl Exporter for Scripted {
     }
 
     fn deliver<'a>(&'a self, rows: &'a Rows) -> Answer<'a, Delivery> {
+        let mut delivery = Delivery {
+            rejected: vec![],
+            retry: vec![],
+            why: None,
+            extra: vec![],
+        };
+        if matches!(self.flaw, Flaw::Rejects | Flaw::Stuck) {
+            self.usage.call();
+            let mut remote = self.remote();
+            remote.calls += 1;
+            remote.event("flaw");
+            match self.flaw {
+                Flaw::Rejects => delivery.rejected = (0..rows.len()).map(rejection).collect(),
+                _ => {
+                    delivery.retry = (0..rows.len() as u32).collect();
+                    delivery.why = Some(Problem::Transient("later".to_owned()));
+                }
+            }
+            return Box::pin(async {
+                step().await;
+                Ok(delivery)
+            });
+        }
         Box::pin(self.call("deliver", async move {
-            let mut delivery = Delivery {
-                rejected: vec![],
-                retry: vec![],
-                why: None,
-                extra: vec![],
-            };
             if self.flaw == Flaw::Refuses && !rows.is_empty() {
                 self.remote().event("flaw");
                 return Err(CallError::Problem(Problem::Fatal("never".to_owned())));
@@ -397,11 +414,6 @@ impl Exporter for Scripted {
                 if self.flaw == Flaw::Traps && remote.dice.percent(30) {
                     remote.event("flaw");
                     return Err(trap("deliver"));
-                }
-                if self.flaw == Flaw::Rejects {
-                    remote.event("flaw");
-                    delivery.rejected.push(rejection(row));
-                    continue;
                 }
                 match content["deed"].as_str() {
                     "\"trap\"" => {

@@ -23,8 +23,10 @@ pub(super) enum Flaw {
     Forgets,
     /// It crashes now and then, wherever it is in a batch.
     Traps,
-    /// It rejects every row.
+    /// It rejects every row, without asking anybody.
     Rejects,
+    /// It has every row sent again, and never asks anybody.
+    Stuck,
     /// It says that it cannot work.
     Refuses,
     /// It asks for more routes.
@@ -39,6 +41,7 @@ impl Flaw {
             Some("forgets") => Self::Forgets,
             Some("traps") => Self::Traps,
             Some("rejects") => Self::Rejects,
+            Some("stuck") => Self::Stuck,
             Some("refuses") => Self::Refuses,
             Some("greedy") => Self::Greedy,
             Some("missing") => Self::Missing,
@@ -91,13 +94,15 @@ pub(super) fn wanted(dice: &mut Dice, has_backfill: bool, now_ms: i64) -> Wanted
     let kind = match has_backfill {
         true => dice.pick(&["good", "good", "forgets", "greedy", "missing"]),
         false => dice.pick(&[
-            "good", "good", "traps", "rejects", "refuses", "greedy", "missing",
+            "good", "good", "traps", "rejects", "stuck", "refuses", "greedy", "missing",
         ]),
     };
     let component = format!("{kind}-{}", dice.below(3));
-    let batches = match Flaw::of(&component).is_bad() {
-        true => 30,
-        false => dice.pick(&[0, 1, 5]),
+    let batches = match Flaw::of(&component) {
+        // However few it has to get through: it gets none.
+        Flaw::Stuck => 1,
+        flaw if flaw.is_bad() => 30,
+        _ => dice.pick(&[0, 1, 5]),
     };
     Wanted::Begin {
         id: swap_id(&component, now_ms),

@@ -72,7 +72,8 @@ impl Scenario {
                 true => 1 + self.dice.below(120),
                 false => 1 + self.dice.below(900),
             };
-            self.trouble(&[0, 5, 20, 50], &[0, 10, 70]);
+            // Up to a destination that does not answer at all.
+            self.trouble(&[0, 5, 20, 50, 100], &[0, 10, 70]);
             if self.dice.percent(10) {
                 self.configured = format!("good-{}", self.dice.below(3));
             }

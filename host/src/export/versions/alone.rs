@@ -12,7 +12,7 @@ const FRUITLESS: u32 = 100;
 
 /// Whether such a swap is over, and why.
 pub(super) async fn ended(context: &Arc<Context>, swap: &Swap) -> Option<(SwapOutcome, String)> {
-    if !swap.alone || swap.new.fruitless < FRUITLESS || !lives(context).await {
+    if !in_vain(swap) || !lives(context).await {
         return None;
     }
     let why = format!(
@@ -24,6 +24,11 @@ pub(super) async fn ended(context: &Arc<Context>, swap: &Swap) -> Option<(SwapOu
         .rollouts
         .decide_for(&context.name, &swap.id, outcome, &why);
     Some((outcome, why))
+}
+
+/// Whether there is reason to ask.
+fn in_vain(swap: &Swap) -> bool {
+    swap.alone && swap.new.fruitless >= FRUITLESS
 }
 
 /// Whether the destination is there, as one of the versions finds out.
