@@ -250,11 +250,18 @@ fn proved(receiver: &Receiver) -> Result<()> {
     Ok(())
 }
 
-/// A member of everything that goes wrong on the way through languages.
-const AWKWARD: &str = r#"{"user_id":"x","external":"x\"\\,ö","name":"Zo\u00eb \ud83d\ude80\r\n\u0001\t/","credits":123456789012345678901234567890,"ratio":1.10e5,"tags":["a",{"b":null,"c":"é"}],"gone":null,"yes":true}"#;
+/// A member of everything that goes wrong on the way through languages. A byte order mark at the
+/// beginning of a text is a part of it.
+const AWKWARD: &str = r#"{"user_id":"x","external":"\ufeffx\"\\,ö","name":"\ufeffZo\u00eb \ud83d\ude80\r\n\u0001\t/","credits":123456789012345678901234567890,"ratio":1.10e5,"tags":["a",{"b":null,"c":"é"}],"gone":null,"yes":true}"#;
 
 /// The same as a line of the file.
-const AS_WRITTEN: &str = r#"{"id":"x\"\\,ö","name":"Zoë 🚀\r\n\u0001\t/","credits":123456789012345678901234567890,"ratio":1.10e5,"tags":["a",{"b":null,"c":"é"}],"gone":null,"yes":true}"#;
+const AS_WRITTEN: &str = concat!(
+    r#"{"id":""#,
+    "\u{feff}",
+    r#"x\"\\,ö","name":""#,
+    "\u{feff}",
+    r#"Zoë 🚀\r\n\u0001\t/","credits":123456789012345678901234567890,"ratio":1.10e5,"tags":["a",{"b":null,"c":"é"}],"gone":null,"yes":true}"#,
+);
 
 /// The tenant's file. How long it takes to compile is the machine's, which tests keep busy.
 fn tenant(endpoint: &str, plugin: &std::path::Path) -> String {
