@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 /// Files, and folders with a `/` behind, that may hold `unsafe` or allow it, and why.
-const UNSAFE: [(&str, &str); 3] = [
+const UNSAFE: [(&str, &str); 4] = [
     (
         "wit/guest/src/lib.rs",
         "only allows it, for what wit-bindgen generates: texts cross the border as pointers",
