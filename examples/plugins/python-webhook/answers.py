@@ -13,6 +13,7 @@ from wit_world.imports.types import (
     Finding,
     Place_Option,
     Place_Whole,
+    Problem_Fatal,
     Problem_Throttled,
     Problem_Transient,
     Problem_Unauthorized,
@@ -27,6 +28,14 @@ class Refused(Exception):
         self.reason = f"the receiver answered {status}"
 
 
+class TooLarge(Err):
+    """The receiver has acted, and said more about it than the host takes."""
+
+    def __init__(self, why: str):
+        said = f"the receiver answers more than can be taken: {why}; let it answer less"
+        super().__init__(Problem_Fatal(said))
+
+
 def answered(ask: Callable[[], http.Response]) -> http.Response:
     """Asks, and raises the contract's word for it if there is no answer."""
     try:
@@ -38,7 +47,8 @@ def answered(ask: Callable[[], http.Response]) -> http.Response:
             case http.Failure_Unreachable(why):
                 raise transient(f"no connection: {why}") from None
             case http.Failure_TooLarge(why):
-                raise transient(f"too large an answer: {why}") from None
+                # It has acted, and nobody can read how: again, it would act and answer so for ever.
+                raise TooLarge(why) from None
             # Text of the others may have come over the wire.
             case http.Failure_Interrupted(_):
                 raise transient("the connection ended early") from None
@@ -55,16 +65,21 @@ def judge(answer: http.Response, path: str) -> dict:
         return body(answer)
     if status in (401, 403):
         raise Err(Problem_Unauthorized(said))
-    if status == 429:
-        raise Err(Problem_Throttled(Throttle(said, retry_after_ms(answer))))
-    if status in (404, 405):
+    patience = retry_after_ms(answer)
+    # A server that is busy may ask for patience, too.
+    if status == 429 or (status == 503 and patience is not None):
+        raise Err(Problem_Throttled(Throttle(said, patience)))
+    if status in (404, 405, 410):
         message = f"{said}: it does not take this at option `{path}`"
         raise invalid_settings([Finding(Place_Option(path), message)])
     if 300 <= status < 400:
         message = f"{said}: it redirects, which is not followed; set its new endpoint"
         raise invalid_settings([Finding(Place_Whole(), message)])
-    if 400 <= status < 500 and status not in (408, 425):
+    # Only these may be a single row's fault; any other would set every row apart.
+    if status in (400, 409, 413, 422):
         raise Refused(status)
+    if 400 <= status < 500 and status not in (408, 425):
+        raise fatal(f"{said}, which is no row's fault")
     # A server error, or nothing that HTTP knows: it may pass.
     raise transient(said)
 

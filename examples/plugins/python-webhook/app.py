@@ -4,7 +4,6 @@ This page is glue: it keeps the settings of the instance, and is the only one th
 An instance serves one call and is thrown away, so nothing that it keeps here outlives the call.
 """
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -38,18 +37,19 @@ class Exporter(exports.Exporter):
         return manifest.describe()
 
     def open(self, settings: Settings) -> None:
-        # They fit the schema already, but for defaults: these are the plugin's to fill in.
-        options = manifest.DEFAULTS | json.loads(settings.options)
+        options, wrong = manifest.options(settings.options)
         plan, findings = Plan.of(settings.columns)
+        findings = wrong + findings
         if findings:
             raise invalid_settings(findings)
         global session
         session = Session(options, plan)
 
     def check(self) -> None:
-        answer = send(request("GET", session.options["check_path"]))
-        # Whatever else the receiver thinks of this question: the credential was not refused.
-        with suppress(answers.Refused):
+        # Whatever else the receiver thinks of this question: the credential was not refused. And
+        # nobody is told more than can be taken who is not let in.
+        with suppress(answers.Refused, answers.TooLarge):
+            answer = send(request("GET", session.options["check_path"]))
             answers.judge(answer, "check_path")
 
     def stage(self, rows: Batch, offset: int) -> Staged:

@@ -78,7 +78,11 @@ def question(token: str, options: dict) -> http.Request:
 
 
 def status(answer: http.Response) -> ImportStatus:
-    """What became of the import. A state that is not known is one that is not done."""
+    """What became of the import. A state that is not known is one that is not done, and an import that
+    the receiver does not know has failed: whoever looks into it has the file sent again."""
+    if answer.status in (404, 410):
+        lost = f"the receiver answered {answer.status}: it does not know the import any more"
+        return ImportStatus_Failed(report({}, lost))
     try:
         found = judge(answer, "job_path")
     except Refused as refused:

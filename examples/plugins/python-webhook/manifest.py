@@ -1,6 +1,7 @@
 """Who the plugin is and what it may ask for: the host shows it to the operator, and grants no more."""
 
 import json
+import re
 
 from members import KEY
 from wit_world.exports.exporter import (
@@ -12,6 +13,7 @@ from wit_world.exports.exporter import (
     Manifest,
     Route,
 )
+from wit_world.imports.types import Finding, Place_Option, Place_Whole
 
 
 def path(default: str, description: str, pattern: str = "^/") -> dict:
@@ -36,12 +38,34 @@ SCHEMA = {
         ),
         "members_path": path("/members", "Where changes are posted."),
         "check_path": path(
-            "/members", "What is read, with GET, to see whether the credential is accepted."
+            "/check", "What is read, with GET, to see whether the credential is accepted."
         ),
     },
 }
 
 DEFAULTS = {name: option["default"] for name, option in SCHEMA["properties"].items()}
+
+
+def options(text: str) -> tuple[dict, list[Finding]]:
+    """The operator's options over the defaults, and everything that is wrong with them. The host has
+    checked them against the schema; a program that embeds it may have not."""
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        return DEFAULTS, [Finding(Place_Whole(), "the options are no JSON object")]
+    found = []
+    for name, value in given.items():
+        option = SCHEMA["properties"].get(name)
+        if option is None:
+            wrong = "there is no such option"
+        elif not isinstance(value, str) or not re.search(option["pattern"], value):
+            wrong = f"expected a path that fits {option['pattern']}"
+        else:
+            continue
+        found.append(Finding(Place_Option(name), f"option `{name}`: {wrong}"))
+    return DEFAULTS | given, found
 
 
 def describe() -> Manifest:

@@ -23,7 +23,7 @@ class Receiver(BaseHTTPRequestHandler):
             if accepted is None:
                 return self.answer(404, {})
             return self.answer(200, {"status": "succeeded", "accepted": accepted, "refused": 0})
-        self.answer(200, MEMBERS)
+        self.answer(200, MEMBERS if self.path == "/v1/members" else {})
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))

@@ -34,6 +34,10 @@ pub enum State {
         /// waited counts: so neither a clock that jumps nor a night without sluice makes a job
         /// overdue.
         waited_ms: u64,
+        /// A person had it asked about once more after it was found to be beyond help, and since then
+        /// nothing was heard of it.
+        #[serde(default)]
+        doubted: bool,
     },
     /// Sending the changes that waited for the import.
     CatchingUp {
@@ -265,7 +269,8 @@ pub enum Effect {
 }
 
 /// What to do in a state that was found on disk. Starting again is a person's word to try again,
-/// so a parked export goes on where it was, unless it was that person who paused it.
+/// so a parked export goes on where it was, unless it was that person who paused it. A restart may be
+/// nobody's word, though, so it alone never gives a job up whose end nobody knows.
 pub fn resume(state: State) -> (State, Effect) {
     let state = match state {
         State::Parked {
@@ -279,23 +284,49 @@ pub fn resume(state: State) -> (State, Effect) {
     (state, effect)
 }
 
-/// A failed job is not asked about again: its file is submitted anew.
+/// A job that has failed is not asked about again: its file is submitted anew.
 fn unpark(reason: Reason, from: State) -> State {
     match (reason, from) {
-        (
-            Reason::ImportFailed(_) | Reason::ImportTimeout(_),
-            State::Importing { mut waiting, .. },
-        ) => {
-            // The one that is asked about is the first.
-            let others = waiting.split_off(1);
-            State::Submitting {
-                submitting: waiting,
-                waiting: others,
-            }
+        (Reason::ImportFailed(_) | Reason::ImportTimeout(_), State::Importing { waiting, .. }) => {
+            anew(waiting)
         }
         // Paused while it was parked.
         (_, State::Parked { reason, from }) => unpark(reason, *from),
         (_, from) => from,
+    }
+}
+
+/// A person lets it go on. A job that cannot be asked about may be gone, or only the settings are
+/// wrong: so it is asked about once more, and if that is no use either, a person's next word gives it
+/// up. One that still runs would bring old values after newer ones: hence never without that word.
+fn resumed(reason: Reason, from: State) -> State {
+    match (reason, from) {
+        (
+            Reason::Fatal(_) | Reason::InvalidSettings(_),
+            State::Importing {
+                waiting,
+                waited_ms,
+                doubted,
+            },
+        ) => match doubted {
+            true => anew(waiting),
+            false => State::Importing {
+                waiting,
+                waited_ms,
+                doubted: true,
+            },
+        },
+        (_, State::Parked { reason, from }) => resumed(reason, *from),
+        (reason, from) => unpark(reason, from),
+    }
+}
+
+/// The file of the job that is asked about, which is the first, is submitted anew.
+fn anew(mut waiting: Vec<u32>) -> State {
+    let others = waiting.split_off(1);
+    State::Submitting {
+        submitting: waiting,
+        waiting: others,
     }
 }
 
@@ -356,7 +387,7 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
             reason: Reason::Paused("by `sluice pause`; `sluice resume` lets it go on".to_owned()),
             from: Box::new(state),
         },
-        (State::Parked { reason, from }, Input::Resume) => unpark(reason, *from),
+        (State::Parked { reason, from }, Input::Resume) => resumed(reason, *from),
         (
             State::Parked {
                 reason: Reason::Unauthorized(_),
@@ -364,7 +395,10 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
             },
             Input::Accepted,
         ) => *from,
-        (state, Input::Trouble(Trouble::Lasting(reason))) => park(state, reason),
+        (state, Input::Trouble(Trouble::Lasting(reason))) => {
+            let reason = said(reason, &state);
+            park(state, reason)
+        }
         (State::Scanning, Input::Scanned { end: true }) => State::Sealing,
         (State::Sealing, Input::Sealed { files }) if files.is_empty() => {
             State::CatchingUp { until: 0 }
@@ -383,10 +417,7 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
             submitting.retain(|&other| other != file);
             waiting.push(file);
             if submitting.is_empty() {
-                State::Importing {
-                    waiting,
-                    waited_ms: 0,
-                }
+                importing(waiting, 0)
             } else {
                 State::Submitting {
                     submitting,
@@ -398,6 +429,7 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
             State::Importing {
                 waiting,
                 waited_ms: before,
+                ..
             },
             Input::Pending {
                 waited_ms,
@@ -405,7 +437,7 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
             },
         ) => {
             let waited_ms = before.saturating_add(waited_ms);
-            let state = State::Importing { waiting, waited_ms };
+            let state = importing(waiting, waited_ms);
             if waited_ms < limit_ms {
                 state
             } else {
@@ -416,6 +448,7 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
             State::Importing {
                 mut waiting,
                 waited_ms,
+                ..
             },
             Input::Imported { file, line_end },
         ) => {
@@ -423,7 +456,7 @@ pub fn step(state: State, input: Input) -> (State, Effect) {
             if waiting.is_empty() {
                 State::CatchingUp { until: line_end }
             } else {
-                State::Importing { waiting, waited_ms }
+                importing(waiting, waited_ms)
             }
         }
         (state @ State::Importing { .. }, Input::ImportFailed(message)) => {
@@ -443,6 +476,35 @@ fn overdue(waited_ms: u64, limit_ms: u64) -> String {
         waited_ms / 60_000,
         limit_ms / 60_000
     )
+}
+
+/// Waiting for jobs that are heard of.
+fn importing(waiting: Vec<u32>, waited_ms: u64) -> State {
+    State::Importing {
+        waiting,
+        waited_ms,
+        doubted: false,
+    }
+}
+
+/// What stands in the way of a job says what to do about the job, too.
+fn said(reason: Reason, state: &State) -> Reason {
+    let State::Importing { doubted, .. } = state else {
+        return reason;
+    };
+    let remedy = match doubted {
+        false => "`sluice resume` asks about the import job once more",
+        true => {
+            "look at the import job in the destination; if it is gone or has ended, \
+             `sluice resume` submits its file anew"
+        }
+    };
+    let more = |message: String| format!("{message}. {remedy}");
+    match reason {
+        Reason::Fatal(message) => Reason::Fatal(more(message)),
+        Reason::InvalidSettings(message) => Reason::InvalidSettings(more(message)),
+        reason => reason,
+    }
 }
 
 fn park(state: State, reason: Reason) -> State {

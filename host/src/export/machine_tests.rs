@@ -11,7 +11,12 @@ fn importing(waiting: &[u32]) -> State {
     State::Importing {
         waiting: waiting.to_vec(),
         waited_ms: 0,
+        doubted: false,
     }
+}
+
+fn lasting(reason: Reason) -> Input {
+    Input::Trouble(Trouble::Lasting(reason))
 }
 
 #[test]
@@ -111,12 +116,7 @@ fn passing_trouble_changes_nothing_and_is_tried_again() {
 
 #[test]
 fn lasting_trouble_parks_and_a_restart_goes_on_where_it_was() {
-    for state in [
-        State::Scanning,
-        submitting(&[2], &[1]),
-        importing(&[1]),
-        State::Live,
-    ] {
+    for state in [State::Scanning, submitting(&[2], &[1]), State::Live] {
         let reason = Reason::Fatal(String::new());
         let (parked, effect) = step(
             state.clone(),
@@ -147,6 +147,67 @@ fn parks_when_the_import_fails_and_submits_only_that_file_anew() {
     let anew = (submitting(&[2], &[3]), Effect::Submit(2));
     assert_eq!(resume(parked.clone()), anew);
     assert_eq!(step(parked, Input::Resume), anew, "without a restart, too");
+}
+
+/// A job that is gone is answered so for ever: two words of a person give it up, and the second is
+/// asked for in what the first one finds.
+#[test]
+fn a_job_that_is_gone_never_strands_an_export() {
+    for reason in [Reason::Fatal, Reason::InvalidSettings] {
+        let gone = || lasting(reason("404".to_owned()));
+        let says = |state: &State| match state {
+            State::Parked { reason, .. } => reason.to_string(),
+            _ => panic!("{state:?}"),
+        };
+        let (parked, effect) = step(importing(&[2, 3]), gone());
+        assert_eq!(effect, Effect::Rest);
+        assert!(says(&parked).contains("404"), "{parked:?}");
+        assert!(says(&parked).contains("asks about the import job once more"));
+
+        let (asked, effect) = step(parked, Input::Resume);
+        assert_eq!(effect, Effect::Poll(2));
+        let (parked, _) = step(asked, gone());
+        assert!(says(&parked).contains("submits its file anew"));
+        // A pause in between makes no difference.
+        let (paused, _) = step(parked.clone(), Input::Pause);
+        for parked in [parked, paused] {
+            let anew = (submitting(&[2], &[3]), Effect::Submit(2));
+            assert_eq!(step(parked, Input::Resume), anew);
+        }
+    }
+}
+
+/// One that may still run is not given up: not by restarts, however many, and not once it was heard of.
+#[test]
+fn a_job_that_may_still_run_is_asked_about_again() {
+    let gone = || lasting(Reason::InvalidSettings("404".to_owned()));
+    let mut state = importing(&[2]);
+    for _ in 0..3 {
+        let (parked, _) = step(state, gone());
+        let (again, effect) = resume(parked);
+        assert_eq!((&again, effect), (&importing(&[2]), Effect::Poll(2)));
+        state = again;
+    }
+    let (parked, _) = step(state, gone());
+    let (asked, _) = step(parked, Input::Resume);
+    let pending = Input::Pending {
+        waited_ms: 0,
+        limit_ms: 1,
+    };
+    let (heard, _) = step(asked.clone(), pending);
+    assert_eq!(heard, importing(&[2]));
+    for other in [Reason::Limit, Reason::Source, Reason::PluginFails] {
+        let (parked, _) = step(asked.clone(), lasting(other(String::new())));
+        assert_eq!(step(parked, Input::Resume).1, Effect::Poll(2));
+    }
+}
+
+/// What the last release wrote down is read.
+#[test]
+fn an_import_that_an_older_version_waited_for_is_waited_for() {
+    let written = r#"{"phase":"importing","waiting":[2],"waited_ms":0}"#;
+    let state: State = serde_json::from_str(written).unwrap();
+    assert_eq!(state, importing(&[2]));
 }
 
 #[test]

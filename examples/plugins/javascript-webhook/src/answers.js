@@ -27,7 +27,11 @@ export function answered(ask) {
       case "unreachable":
         throw transient(`no connection: ${val}`);
       case "too-large":
-        throw transient(`too large an answer: ${val}`);
+        // It has acted, and nobody can read how: again, it would act and answer so for ever.
+        throw {
+          ...fatal(`the receiver answers more than can be taken: ${val}; let it answer less`),
+          tooLarge: true,
+        };
       // Text of the others may have come over the wire.
       case "interrupted":
         throw transient("the connection ended early");
@@ -48,10 +52,12 @@ export function judge(answer, path) {
   const said = `the receiver answered ${status}`;
   if (status >= 200 && status < 300) return body(answer);
   if (status === 401 || status === 403) throw { tag: "unauthorized", val: said };
-  if (status === 429) {
-    throw { tag: "throttled", val: { message: said, retryAfterMs: retryAfterMs(answer) } };
+  const patience = retryAfterMs(answer);
+  // A server that is busy may ask for patience, too.
+  if (status === 429 || (status === 503 && patience !== undefined)) {
+    throw { tag: "throttled", val: { message: said, retryAfterMs: patience } };
   }
-  if (status === 404 || status === 405) {
+  if (status === 404 || status === 405 || status === 410) {
     const message = `${said}: it does not take this at option \`${path}\``;
     throw invalidSettings([{ place: { tag: "option", val: path }, message }]);
   }
@@ -59,7 +65,11 @@ export function judge(answer, path) {
     const message = `${said}: it redirects, which is not followed; set its new endpoint`;
     throw invalidSettings([{ place: { tag: "whole" }, message }]);
   }
-  if (status >= 400 && status < 500 && status !== 408 && status !== 425) throw new Refused(status);
+  // Only these may be a single row's fault; any other would set every row apart.
+  if ([400, 409, 413, 422].includes(status)) throw new Refused(status);
+  if (status >= 400 && status < 500 && status !== 408 && status !== 425) {
+    throw fatal(`${said}, which is no row's fault`);
+  }
   // A server error, or nothing that HTTP knows: it may pass.
   throw transient(said);
 }

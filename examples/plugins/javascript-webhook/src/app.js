@@ -25,20 +25,21 @@ export const exporter = {
   describe: () => manifest.describe(),
 
   open(settings) {
-    // They fit the schema already, but for defaults: these are the plugin's to fill in.
-    options = { ...manifest.DEFAULTS, ...JSON.parse(settings.options) };
+    const [given, wrong] = manifest.options(settings.options);
     const [checked, findings] = Plan.of(settings.columns);
-    if (findings.length > 0) throw invalidSettings(findings);
+    const all = [...wrong, ...findings];
+    if (all.length > 0) throw invalidSettings(all);
+    options = given;
     plan = checked;
   },
 
   check() {
-    const answer = send(request("GET", options.check_path));
     try {
-      judge(answer, "check_path");
+      judge(send(request("GET", options.check_path)), "check_path");
     } catch (error) {
-      // Whatever else the receiver thinks of this question: the credential was not refused.
-      if (!(error instanceof Refused)) throw error;
+      // Whatever else the receiver thinks of this question: the credential was not refused. And nobody
+      // is told more than can be taken who is not let in.
+      if (!(error instanceof Refused || error.tooLarge)) throw error;
     }
   },
 

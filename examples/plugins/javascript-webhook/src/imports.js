@@ -64,8 +64,15 @@ export function question(token, options) {
   return request("GET", options.job_path.replace("{id}", id));
 }
 
-/** What became of the import. A state that is not known is one that is not done. */
+/**
+ * What became of the import. A state that is not known is one that is not done, and an import that the
+ * receiver does not know has failed: whoever looks into it has the file sent again.
+ */
 export function status(answer) {
+  if (answer.status === 404 || answer.status === 410) {
+    const lost = `the receiver answered ${answer.status}: it does not know the import any more`;
+    return { tag: "failed", val: report({}, lost) };
+  }
   const refused = (why) => `the receiver does not say what became of the import: ${why}`;
   const found = asked(answer, "job_path", refused);
   switch (found.status) {

@@ -22,7 +22,7 @@ const SCHEMA = {
     ),
     members_path: path("/members", "Where changes are posted."),
     check_path: path(
-      "/members",
+      "/check",
       "What is read, with GET, to see whether the credential is accepted.",
     ),
   },
@@ -31,6 +31,35 @@ const SCHEMA = {
 export const DEFAULTS = Object.fromEntries(
   Object.entries(SCHEMA.properties).map(([name, option]) => [name, option.default]),
 );
+
+/**
+ * The operator's options over the defaults, and everything that is wrong with them. The host has
+ * checked them against the schema; a program that embeds it may have not.
+ */
+export function options(text) {
+  let given;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    given = undefined;
+  }
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    return [DEFAULTS, [{ place: { tag: "whole" }, message: "the options are no JSON object" }]];
+  }
+  const findings = [];
+  for (const [name, value] of Object.entries(given)) {
+    const known = Object.hasOwn(SCHEMA.properties, name);
+    const pattern = known ? SCHEMA.properties[name].pattern : undefined;
+    let wrong;
+    if (!known) wrong = "there is no such option";
+    else if (typeof value !== "string" || !new RegExp(pattern).test(value)) {
+      wrong = `expected a path that fits ${pattern}`;
+    } else continue;
+    const place = { tag: "option", val: name };
+    findings.push({ place, message: `option \`${name}\`: ${wrong}` });
+  }
+  return [{ ...DEFAULTS, ...given }, findings];
+}
 
 /** The manifest; the same every time. */
 export const describe = () => ({

@@ -16,7 +16,9 @@ export const Kind = {
 const CHANGES = ["update", "enter", "update", "exit"];
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// A byte order mark that a cell begins with is the cell's own: without this it would be dropped, and
+// two members would become one.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The rows of a flat batch: texts and kinds stand in the order of the mapping. */
 export function* rowsOf(batch, columns) {
@@ -46,14 +48,22 @@ export function* rowsOf(batch, columns) {
 
 /** Makes the answer to `stage`, row by row. */
 export class Staging {
-  #text = "";
-  #bytes = 0;
+  #text;
+  #start;
+  #bytes;
   #ends = [];
   #rejected = [];
   #identities = "";
   #identityBytes = 0;
   #identityEnds = [];
   #identityRows = [];
+
+  /** A file whose form has a header gets it here, where the offset is 0. */
+  constructor(header = "") {
+    this.#text = header;
+    this.#start = utf8Length(header);
+    this.#bytes = this.#start;
+  }
 
   /** Adds a row's text, and the texts by which the destination knows its member. */
   accept(row, line, ...identities) {
@@ -77,7 +87,7 @@ export class Staging {
   finish() {
     return {
       bytes: encoder.encode(this.#text),
-      start: 0,
+      start: this.#start,
       ends: Uint32Array.from(this.#ends),
       rejected: this.#rejected,
       identities: this.#identities,

@@ -32,7 +32,12 @@ pub fn judge(answer: &Result<Response, Failure>, path: &str) -> Verdict {
             message: said,
             retry_after_ms: retry_after_ms(answer),
         }),
-        404 | 405 => Problem::InvalidSettings(vec![Finding {
+        // It asks for patience in another way.
+        503 if retry_after_ms(answer).is_some() => Problem::Throttled(Throttle {
+            message: said,
+            retry_after_ms: retry_after_ms(answer),
+        }),
+        404 | 405 | 410 => Problem::InvalidSettings(vec![Finding {
             place: Place::Option(path.to_owned()),
             message: format!("{said}: it does not take this at option `{path}`"),
         }]),
@@ -41,7 +46,9 @@ pub fn judge(answer: &Result<Response, Failure>, path: &str) -> Verdict {
             place: Place::Whole,
             message: format!("{said}: it redirects, which is not followed; set its new endpoint"),
         }]),
-        400..=499 => return Verdict::Refused(status),
+        // Only these may be a single row's fault; any other would set every row apart.
+        400 | 409 | 413 | 422 => return Verdict::Refused(status),
+        400..=499 => Problem::Fatal(format!("{said}, which is no row's fault")),
         // A server error, or nothing that HTTP knows: it may pass.
         _ => Problem::Transient(said),
     })
@@ -52,7 +59,10 @@ fn no_answer(failure: &Failure) -> Problem {
     match failure {
         Failure::Denied(why) => Problem::Fatal(format!("the host denied the request: {why}")),
         Failure::Unreachable(why) => Problem::Transient(format!("no connection: {why}")),
-        Failure::TooLarge(why) => Problem::Transient(format!("too large an answer: {why}")),
+        // It has acted, and nobody can read how: again, it would act and answer so for ever.
+        Failure::TooLarge(why) => Problem::Fatal(format!(
+            "the receiver answers more than can be taken: {why}; let it answer less"
+        )),
         // Text of these may have come over the wire.
         Failure::Interrupted(_) => Problem::Transient("the connection ended early".to_owned()),
         Failure::Other(_) => Problem::Transient("no answer".to_owned()),
@@ -105,9 +115,10 @@ mod tests {
     fn every_status_is_judged_as_the_readme_says() {
         for (statuses, expected) in [
             (&[200, 201, 202, 204, 299][..], "done"),
-            (&[400, 409, 413, 422, 499], "refused"),
+            (&[400, 409, 413, 422], "refused"),
+            (&[402, 406, 407, 415, 431, 451, 499], "fatal"),
             (&[401, 403], "unauthorized"),
-            (&[404, 405, 301, 302, 307], "invalid settings"),
+            (&[404, 405, 410, 301, 302, 307], "invalid settings"),
             (&[429], "throttled"),
             (&[408, 425, 500, 502, 503, 599, 0, 100, 999], "transient"),
         ] {
@@ -121,12 +132,13 @@ mod tests {
 
     #[test]
     fn the_delay_that_was_asked_for_is_handed_on() {
-        for (value, expected) in [
-            ("7", Some(7_000)),
-            ("soon", None),
-            ("9999999", Some(u32::MAX)),
+        for (status, value, expected) in [
+            (429, "7", Some(7_000)),
+            (429, "soon", None),
+            (429, "9999999", Some(u32::MAX)),
+            (503, "7", Some(7_000)),
         ] {
-            let verdict = judge(&answer(429, &[("retry-after", value)]), "members_path");
+            let verdict = judge(&answer(status, &[("retry-after", value)]), "members_path");
             let Verdict::Problem(Problem::Throttled(throttle)) = verdict else {
                 panic!("{verdict:?}");
             };
@@ -135,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_transient_and_a_denied_request_is_fatal() {
+    fn no_answer_is_transient_and_what_would_be_so_for_ever_is_fatal() {
         let why = || "why".to_owned();
         for (failure, expected) in [
             (Failure::Denied(why()), "fatal"),
             (Failure::Unreachable(why()), "transient"),
             (Failure::Interrupted(why()), "transient"),
-            (Failure::TooLarge(why()), "transient"),
+            (Failure::TooLarge(why()), "fatal"),
             (Failure::Other(why()), "transient"),
         ] {
             assert_eq!(shape(&judge(&Err(failure), "members_path")), expected);

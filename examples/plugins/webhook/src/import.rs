@@ -83,8 +83,18 @@ pub fn question(token: &str, options: &Options) -> Result<Request, Problem> {
     }
 }
 
-/// What became of the import. A state that is not known is one that is not done.
+/// What became of the import. A state that is not known is one that is not done, and an import that the
+/// receiver does not know has failed: whoever looks into it has the file sent again.
 pub fn status(answer: &Result<Response, Failure>) -> Result<ImportStatus, Problem> {
+    if let Ok(Response {
+        status: status @ (404 | 410),
+        ..
+    }) = answer
+    {
+        let message =
+            format!("the receiver answered {status}: it does not know the import any more");
+        return Ok(ImportStatus::Failed(report(&Value::Null, &message)));
+    }
     let body = match judge(answer, "job_path") {
         Verdict::Problem(problem) => return Err(problem),
         Verdict::Refused(status) => {
@@ -174,6 +184,12 @@ mod tests {
             r#"{"status": "succ"#,
         ] {
             assert!(pending(body), "{body}");
+        }
+        for (status_code, lost) in [(404, true), (410, true), (405, false)] {
+            let mut answer = answer("");
+            answer.as_mut().unwrap().status = status_code;
+            let failed = matches!(status(&answer), Ok(ImportStatus::Failed(_)));
+            assert_eq!(failed, lost, "{status_code}");
         }
         let body =
             r#"{"status": "succeeded", "accepted": 2, "refused": 1, "rejected": [{"row": 2}]}"#;

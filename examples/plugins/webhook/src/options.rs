@@ -26,7 +26,7 @@ impl Default for Options {
             import_path: "/imports".to_owned(),
             job_path: "/imports/{id}".to_owned(),
             members_path: "/members".to_owned(),
-            check_path: "/members".to_owned(),
+            check_path: "/check".to_owned(),
         }
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Remote {
 struct Job {
     rows: Vec<(String, Content)>,
     fails: bool,
+    /// The destination has lost it, and says so for ever.
+    gone: bool,
     done: Option<bool>,
 }
 
@@ -131,11 +133,13 @@ impl Remote {
     /// Works on the jobs up to this one.
     fn work_up_to(&mut self, job: usize) {
         while self.next_job <= job {
-            let Job { rows, fails, .. } = &self.jobs[self.next_job];
-            let (rows, fails) = (rows.clone(), *fails);
+            let Job {
+                rows, fails, gone, ..
+            } = &self.jobs[self.next_job];
+            let (rows, fails, gone) = (rows.clone(), *fails, *gone);
             if fails {
                 self.event("job-failed");
-            } else {
+            } else if !gone {
                 for (member, content) in rows {
                     self.model.imported(&member, &content);
                 }
@@ -326,11 +330,16 @@ impl Exporter for Scripted {
                 .collect();
             assert_eq!(rows.len() as u64, file.rows, "the staged file's rows");
             let mut remote = self.remote();
-            let fails = remote.trouble > 0 && remote.dice.percent(15);
+            let luck = match remote.trouble {
+                0 => 100,
+                _ => remote.dice.below(100),
+            };
+            let (fails, gone) = (luck < 15, (15..25).contains(&luck));
             remote.event("submitted");
             remote.jobs.push(Job {
                 rows,
                 fails,
+                gone,
                 done: None,
             });
             // Who began a job is a version's own business.
@@ -347,6 +356,10 @@ impl Exporter for Scripted {
                 return Err(CallError::Problem(Problem::Fatal("whose?".to_owned())));
             }
             let job: usize = job.parse().expect("a token");
+            if remote.jobs[job].gone {
+                remote.event("job-gone");
+                return Err(CallError::Problem(Problem::Fatal("no such job".to_owned())));
+            }
             let report = Report {
                 message: "done".to_owned(),
                 counts: Counts {

@@ -185,7 +185,7 @@ fn merged(changes: &[Said]) -> Content {
 pub(super) struct Coverage(BTreeMap<String, u64>);
 
 /// What must have happened at least this often in a part of the seeds.
-const MUST: [(&str, u64); 20] = [
+const MUST: [(&str, u64); 21] = [
     ("killed", 500),
     ("stopped", 100),
     ("imported", 1_000),
@@ -197,6 +197,7 @@ const MUST: [(&str, u64); 20] = [
     ("answer-lost", 90),
     ("no-answer", 70),
     ("job-failed", 15),
+    ("job-gone", 15),
     ("paused", 35),
     ("resumed", 120),
     ("clock", 40),
