@@ -35,6 +35,8 @@ pub fn test(rest: &[String]) -> Result<()> {
     say("testing");
     let mut test = cargo("test");
     test.args(EVERYTHING)
+        // Whoever waits that long wants to hear of all that fail.
+        .arg("--no-fail-fast")
         .args(rest)
         .env("SLUICE_COMPONENTS", components);
     run(&mut test, "a test")?;

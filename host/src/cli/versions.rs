@@ -95,7 +95,7 @@ mod tests {
             sha256: "0123456789abcdef".to_owned(),
             contract: "0.2.0".to_owned(),
         };
-        let mut versions = Versions::first(version("1.0.0"), 0);
+        let mut versions = Versions::first(version("1.0.0"), vec![], 0);
         for (leaders, fruitless, expected) in [
             (&[][..], 0, "3 of 20 batches (the old version had 27)"),
             (

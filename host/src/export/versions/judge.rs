@@ -312,7 +312,15 @@ mod tests {
             ..good()
         };
         let rejects = |rejected| move |_| rejecting(rejected);
-        let at_times = |every: u32| move |n: u32| if n % every == 0 { hindered() } else { good() };
+        let at_times = |every: u32| {
+            move |n: u32| {
+                if n.is_multiple_of(every) {
+                    hindered()
+                } else {
+                    good()
+                }
+            }
+        };
         for (what, sides, expected) in [
             ("early", sides(9, 9, fine, fine), None),
             ("good", sides(10, 9, fine, fine), Some(true)),
