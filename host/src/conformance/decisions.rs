@@ -126,7 +126,7 @@ pub async fn partial(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
         .collect::<Result<_, _>>()?;
     let rows = subject.rows(1..=count, Kind::Update);
     for status in [422, 429, 500] {
-        for at_fault in [1, count / 2, count - 1] {
+        for at_fault in places(count) {
             let (marked, answer) = (markers[at_fault].clone(), good.delivered.clone());
             let script: Box<Script> = Box::new(move |request, _| {
                 let bad = mentions(request, &marked);
@@ -180,4 +180,32 @@ fn accepted(decided: &Decided, markers: &[String]) -> BTreeSet<usize> {
     rows.filter(|(_, marker)| accepted(marker))
         .map(|(row, _)| row)
         .collect()
+}
+
+/// Which rows of a batch are at fault, one after the other. A destination may take one row at a time.
+fn places(count: usize) -> BTreeSet<usize> {
+    let last = count.saturating_sub(1);
+    BTreeSet::from([last.min(1), count / 2, last])
+        .into_iter()
+        .filter(|place| *place < count)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_at_fault_are_within_the_batch_however_small_it_is() {
+        for (count, expected) in [
+            (0, vec![]),
+            (1, vec![0]),
+            (2, vec![1]),
+            (3, vec![1, 2]),
+            (9, vec![1, 4, 8]),
+        ] {
+            let places: Vec<_> = places(count).into_iter().collect();
+            assert_eq!(places, expected, "{count}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 
 use super::Failed;
 use crate::plugin::limits::LoadLimits;
+use crate::plugin::tidy;
 
 /// How the process ends for a component that is none.
 const DAMAGED: u8 = 65;
@@ -24,6 +25,9 @@ const CODE_PER_BYTE: u64 = 64;
 
 /// What is kept of what it says before it ends.
 const SAID_BYTES: u64 = 4 << 10;
+
+/// What is told of a component that is none: it quotes names that its author chose.
+pub(super) const DAMAGED_BYTES: usize = 1 << 10;
 
 /// Threads that compile: they share their memory limit, and the machine has other work.
 const THREADS: &str = "2";
@@ -114,7 +118,7 @@ fn judge(
         return Ok(code);
     }
     if status.code() == Some(DAMAGED.into()) {
-        return Err(Failed::Damaged(said.trim().to_owned()));
+        return Err(Failed::Damaged(tidy::line(said.trim(), DAMAGED_BYTES)));
     }
     tracing::debug!(%status, "the compiler said: {said}");
     // What the standard library says as it aborts, and what the system says to wasmtime.

@@ -19,6 +19,7 @@ use wasmtime::component::Component;
 use self::cache::Cache;
 use self::trusted::Trusted;
 use super::limits::LoadLimits;
+use super::tidy;
 use super::track::Tracks;
 use crate::blocking::blocking;
 use crate::registry::SigningKey;
@@ -194,7 +195,10 @@ impl Compiler {
         });
         match tokio::time::timeout(load.compile, work).await {
             Ok(Ok(Ok(code))) => Ok(code),
-            Ok(Ok(Err(error))) => Err(Failed::Damaged(format!("{error:#}"))),
+            Ok(Ok(Err(error))) => Err(Failed::Damaged(tidy::line(
+                &format!("{error:#}"),
+                child::DAMAGED_BYTES,
+            ))),
             Ok(Err(_)) => Err(Failed::GaveUp("it panicked".to_owned())),
             Err(_) => Err(Failed::Limit {
                 limit: "compile_seconds",

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::p2::pipe::ClosedInputStream;
-use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
 use super::super::types::Level;
 use crate::capability::LogSink;
@@ -114,6 +114,11 @@ impl Pollable for Line {
 #[async_trait]
 impl OutputStream for Line {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        // Nobody else looks whether a guest keeps to what it was permitted, and no limit ends what is done
+        // within one call of the host.
+        if bytes.len() > CHUNK_BYTES {
+            return Err(StreamError::trap("more was written than was permitted"));
+        }
         let unfinished = self.0.unfinished.lock();
         let mut unfinished = unfinished.unwrap_or_else(PoisonError::into_inner);
         unfinished.push(&bytes, |line| self.0.say(line));
@@ -170,6 +175,16 @@ mod tests {
         ] {
             assert_eq!(lines(pieces), expected, "{pieces:?}");
         }
+    }
+
+    #[test]
+    fn no_more_is_taken_at_once_than_was_permitted() {
+        let log = LogSink::keeping(&crate::plugin::Limits::default());
+        let mut out = Line::new(&log, &Arc::default(), Level::Info);
+        let permitted = out.check_write().unwrap();
+        out.write(Bytes::from(vec![b'\n'; permitted])).unwrap();
+        let error = out.write(Bytes::from(vec![b'\n'; permitted + 1]));
+        assert!(matches!(error, Err(StreamError::Trap(_))), "{error:?}");
     }
 
     #[test]
