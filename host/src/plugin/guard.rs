@@ -137,6 +137,8 @@ pub(super) fn asking<'a>(
         staged,
         header_bytes: limits.header_bytes,
         answer_bytes: limits.answer_bytes,
+        all_bytes: limits.memory_bytes,
+        room: None,
         at_once: limits.requests_at_once as usize,
         usage,
     }

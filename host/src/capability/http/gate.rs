@@ -211,6 +211,9 @@ async fn receive(
              scrubbed from it"
         )));
     }
+    let pairs = answer.headers().iter();
+    let pairs = pairs.map(|(name, value)| name.as_str().len() + value.len());
+    asking.take(status, pairs.sum())?;
     let headers = answer
         .headers()
         .iter()
@@ -232,6 +235,7 @@ async fn receive(
                 format!("the answer ({status}) is larger than limit `answer_mib` = {limit}");
             return Err(Failure::TooLarge(reason));
         }
+        asking.take(status, bytes.len())?;
         body.extend_from_slice(&bytes);
     }
     Ok(Response {

@@ -58,30 +58,38 @@ fn gate(endpoint: &str, egress: Egress) -> Gate {
     Gate::new(policy, Arc::new(Account::new(credential, 2)), egress).unwrap()
 }
 
-/// Sends an empty request; answers what came of it, and what was counted.
 /// How many requests were denied.
 fn denied(used: &crate::usage::Used) -> u64 {
     used.denied().map(|(_, n)| n).sum()
 }
 
-async fn post(gate: &Gate) -> (Result<Response, Failure>, crate::usage::Used) {
-    let usage = Usage::default();
-    let asking = Asking {
+fn asking(usage: &Usage) -> Asking<'_> {
+    Asking {
         staged: None,
         header_bytes: 1 << 10,
         answer_bytes: 1 << 10,
+        all_bytes: 2 << 10,
+        room: None,
         at_once: 1,
-        usage: &usage,
-    };
-    let request = Request {
+        usage,
+    }
+}
+
+fn request() -> Request {
+    Request {
         method: "POST".to_owned(),
         path: "/users".to_owned(),
         query: vec![],
         headers: vec![],
         body: Body::None,
         extra: vec![],
-    };
-    let answer = gate.send(request, &asking).await;
+    }
+}
+
+/// Sends an empty request; answers what came of it, and what was counted.
+async fn post(gate: &Gate) -> (Result<Response, Failure>, crate::usage::Used) {
+    let usage = Usage::default();
+    let answer = gate.send(request(), &asking(&usage)).await;
     (answer, usage.take().used)
 }
 
@@ -260,4 +268,31 @@ async fn a_compressed_answer_is_not_handed_on() {
         Egress::new(addresses, None),
     );
     assert!(matches!(post(&gate).await.0, Err(Failure::Interrupted(_))));
+}
+
+/// Each of them has its bound; all of them together have one, too, since all are held until the last is there.
+#[tokio::test]
+async fn answers_that_are_asked_for_together_have_a_bound_in_common() {
+    let body = "x".repeat(900);
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 900\r\nconnection: close\r\n\r\n";
+    let (port, _asked) = server(format!("{head}{body}"), true).await;
+    let addresses = Addresses::granting(["127.0.0.1"]).unwrap();
+    let gate = gate(
+        &format!("http://127.0.0.1:{port}"),
+        Egress::new(addresses, None),
+    );
+    let http = super::super::Http::Gate(Arc::new(gate));
+    let usage = Usage::default();
+    let answers = http
+        .send_all(vec![request(), request(), request()], &asking(&usage))
+        .await;
+    let [Ok(first), Ok(second), Err(Failure::TooLarge(reason))] = &answers[..] else {
+        panic!("{answers:?}");
+    };
+    assert_eq!((first.body.len(), second.body.len()), (900, 900));
+    assert!(reason.contains("limit `memory_mib`"), "{reason}");
+    // By themselves each of them is taken.
+    for _ in 0..3 {
+        assert!(http.send(request(), &asking(&usage)).await.is_ok());
+    }
 }

@@ -32,7 +32,7 @@ mod target;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 
@@ -77,6 +77,11 @@ pub(crate) struct Asking<'a> {
     pub header_bytes: usize,
     /// Limit `answer_mib`, in bytes: an answer's body.
     pub answer_bytes: usize,
+    /// Limit `memory_mib`, in bytes: all answers that are handed over together, since the plugin has to
+    /// take them into its memory.
+    pub all_bytes: usize,
+    /// What is left of that, where several are asked for.
+    pub room: Option<&'a AtomicUsize>,
     /// Limit `requests_at_once`: requests of the call that are under way at a time.
     pub at_once: usize,
     /// Who pays.
@@ -84,6 +89,24 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
+    /// Takes room for a part of an answer.
+    fn take(&self, status: u16, bytes: usize) -> Result<(), Failure> {
+        let taken = self.room.is_none_or(|room| {
+            let left = |left: usize| left.checked_sub(bytes);
+            room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
+                .is_ok()
+        });
+        if taken {
+            return Ok(());
+        }
+        self.usage.limit("memory_mib");
+        let limit = self.all_bytes >> 20;
+        Err(Failure::TooLarge(format!(
+            "with this answer ({status}) those that were asked for together are larger than limit `memory_mib` = \
+             {limit}, and could not be taken; ask for fewer at a time"
+        )))
+    }
+
     /// Why a request is denied for its size, if it is.
     fn too_large(&self, request: &Request) -> Option<String> {
         let pairs = request.headers.iter().chain(&request.query);
@@ -203,6 +226,12 @@ impl Http {
         requests: Vec<Request>,
         asking: &Asking<'_>,
     ) -> Vec<Result<Response, Failure>> {
+        // Each answer has its bound; all of them are held until the last is there.
+        let room = AtomicUsize::new(asking.all_bytes);
+        let asking = &Asking {
+            room: Some(&room),
+            ..*asking
+        };
         match self {
             Self::Scripted(scripted) => return scripted.send_all(requests, asking.staged),
             Self::Taping(taping) => return taping.send_all(requests, asking).await,

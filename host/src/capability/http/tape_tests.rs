@@ -43,6 +43,8 @@ fn asking(usage: &Usage) -> Asking<'_> {
         staged: None,
         header_bytes: 64,
         answer_bytes: 1024,
+        all_bytes: 1 << 20,
+        room: None,
         at_once: 4,
         usage,
     }
