@@ -201,7 +201,7 @@ const MUST: [(&str, u64); 21] = [
     ("paused", 35),
     ("resumed", 120),
     ("clock", 40),
-    ("some-to-retry", 130),
+    ("some-to-retry", 90),
     ("swap-promoted", 40),
     ("swap-rolled-back", 20),
     ("swap-refused", 20),
