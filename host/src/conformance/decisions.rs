@@ -6,7 +6,7 @@ use crate::capability::http::Script;
 use crate::plugin::flat::Kind;
 use crate::plugin::types::{Failure, Problem, Response};
 
-use super::answers::{Good, always, mentions, response, troubles, with_header};
+use super::answers::{Good, always, garbage, mentions, response, troubles, with_header};
 use super::bench::Bench;
 use super::deliver::{Decided, decide, marker, rows_of_a_batch};
 use super::open::kind;
@@ -82,7 +82,22 @@ pub async fn transient(bench: &Bench, subject: &Subject) -> Outcome {
     Ok(())
 }
 
-pub async fn odd(bench: &Bench, subject: &Subject) -> Outcome {
+pub async fn odd(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
+    for (what, answer) in garbage(&good.delivered) {
+        // Whether that is a success with 2xx is the destination's to say; but it has to be decided.
+        all_answered(bench, subject, Ok(answer.clone())).await?;
+        for status in [301, 404, 500] {
+            let answer = Response {
+                status,
+                ..answer.clone()
+            };
+            let decided = all_answered(bench, subject, Ok(answer)).await?;
+            ensure(decided.delivered.is_empty(), || {
+                let rows = decided.delivered.len();
+                format!("with {status} and {what} {rows} rows count as delivered")
+            })?;
+        }
+    }
     for status in [100, 301, 304, 307, 600, 999, 0] {
         let moved = with_header(response(status, "{}"), "location", "https://other.invalid/");
         let decided = all_answered(bench, subject, Ok(moved)).await?;

@@ -122,7 +122,7 @@ async fn of_calls(rule: Rule, bench: &Bench, subject: &Subject, good: &Good, see
         Rule::DeliverUnauthorized => decisions::unauthorized(bench, subject).await,
         Rule::DeliverThrottled => decisions::throttled(bench, subject).await,
         Rule::DeliverTransient => decisions::transient(bench, subject).await,
-        Rule::DeliverOdd => decisions::odd(bench, subject).await,
+        Rule::DeliverOdd => decisions::odd(bench, subject, good).await,
         Rule::DeliverRefused => decisions::refused(bench, subject).await,
         Rule::DeliverPartial => decisions::partial(bench, subject, good).await,
         Rule::Secrecy => endurance::secrecy(bench, subject).await,

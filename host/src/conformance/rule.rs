@@ -141,7 +141,7 @@ rules! {
         "5xx, no connection and no whole answer are transient, and no row is delivered or rejected"
         "answer `transient`, or all rows in `retry` with it as `why`"
     DeliverOdd "deliver-odd-answers"
-        "a status that is no success (redirects, 600, 0) never counts as delivered"
+        "a status that is no success (redirects, 600, 0) never counts as delivered, and an answer that cannot be read is decided on"
         "only 2xx is accepted; judge everything else, and fall back to transient"
     DeliverRefused "deliver-refused"
         "422 for a row is a rejection (or `fatal`, or `invalid-settings`): neither delivered nor repeated for ever"
