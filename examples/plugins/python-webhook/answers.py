@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 from componentize_py_types import Err
+from nesting import too_deep
 from sluice import fatal, invalid_settings
 from wit_world.imports import http
 from wit_world.imports.types import (
@@ -90,7 +91,8 @@ def transient(message: str) -> Err:
 
 def body(answer: http.Response) -> dict:
     try:
-        found = json.loads(answer.body)
+        text = answer.body.decode()
+        found = {} if too_deep(text) else json.loads(text)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 
+from nesting import too_deep
 from sluice import Kind, Row
 from wit_world.imports.types import Column, Finding, Place_Column, Place_Mapping
 
@@ -84,6 +85,8 @@ def value(cell: str, kind: int) -> str:
 
 
 def is_json(text: str) -> bool:
+    if too_deep(text):
+        return False
     try:
         # NaN and its like are Python's alone. Numbers may have more digits than Python reads.
         json.loads(text, parse_constant=refuse, parse_int=str, parse_float=str)
