@@ -22,8 +22,11 @@ const LONG: &str = "80";
 
 /// Orders a capture before anything runs, so that the first call is in it.
 fn order(world: &World, calls: u32, of: &[CallKind], reveal: bool) -> Result<(PathBuf, i64)> {
-    let directory = world.path(".sluice/test/everyone");
-    let store = Store::open(&directory)?;
+    order_in(&world.path(".sluice/test/everyone"), calls, of, reveal)
+}
+
+fn order_in(directory: &Path, calls: u32, of: &[CallKind], reveal: bool) -> Result<(PathBuf, i64)> {
+    let store = Store::open(directory)?;
     let now = jiff::Timestamp::now().as_millisecond();
     let order = CaptureOrder {
         calls,
@@ -33,7 +36,7 @@ fn order(world: &World, calls: u32, of: &[CallKind], reveal: bool) -> Result<(Pa
         stage: OrderStage::Wanted,
     };
     let id = store.order_capture(&order, now)?;
-    Ok((folder::asked(&directory, id), id))
+    Ok((folder::asked(directory, id), id))
 }
 
 /// `sluice capture everyone ARGS`, waiting until the running process has seen it.
@@ -358,6 +361,21 @@ async fn with_nothing_running_it_says_so() -> Result<()> {
         store.capture_orders()?.is_empty(),
         "the order is still there"
     );
+    // What cannot be written is said before anybody has waited.
+    std::fs::write(world.path("there.ndjson"), "mine")?;
+    for (output, says) in [
+        ("there.ndjson", "use --force"),
+        ("nowhere/it.ndjson", "its folder is not there"),
+        (".", "it is a folder"),
+    ] {
+        let args = ["capture", EXPORT, "--timeout-seconds", LONG, "--output"];
+        let ended = world.sluice.call(&[&args[..], &[output]].concat()).await?;
+        ensure!(
+            ended.code == Some(2) && ended.stderr.contains(says),
+            "{ended:?}"
+        );
+    }
+    ensure!(std::fs::read_to_string(world.path("there.ndjson"))? == "mine");
     Ok(())
 }
 
@@ -471,10 +489,10 @@ async fn killed_half_way_neither_side_leaves_anything_that_breaks() -> Result<()
     Ok(())
 }
 
-/// The probe with these options and changes, and a place for calls that fail.
-async fn failing(options: &str, changes: &[&str]) -> Result<(tempfile::TempDir, Sluice, Ended)> {
+/// A plugin with these options and changes, and a place for calls that fail.
+fn prepared(plugin: &str, options: &str, changes: &[&str]) -> Result<(tempfile::TempDir, Sluice)> {
     let folder = tempfile::tempdir()?;
-    let plugin = component().with_file_name("sluice_probe.wasm");
+    let plugin = component().with_file_name(plugin);
     std::fs::copy(plugin, folder.path().join("plugin.wasm"))?;
     let config = format!(
         "[authorizations.main]\nlabel = \"Probe\"\nplugin = \"plugin.wasm\"\nendpoint = \"http://127.0.0.1:9/v3\"\n\
@@ -491,8 +509,41 @@ async fn failing(options: &str, changes: &[&str]) -> Result<(tempfile::TempDir, 
         .collect();
     append(&folder.path().join("changes.ndjson"), &lines)?;
     let sluice = Sluice::new(folder.path(), KEY);
+    Ok((folder, sluice))
+}
+
+/// The probe, run.
+async fn failing(options: &str, changes: &[&str]) -> Result<(tempfile::TempDir, Sluice, Ended)> {
+    let (folder, sluice) = prepared("sluice_probe.wasm", options, changes)?;
     let ended = sluice.call(&["run", "--until-idle"]).await?;
     Ok((folder, sluice, ended))
+}
+
+/// One that has clocks and chance gets those of the call when that is made again.
+#[tokio::test]
+async fn time_and_chance_are_on_the_tape() -> Result<()> {
+    let (folder, sluice) = prepared("hostile/wasi.wasm", "", &["moment"])?;
+    let directory = folder.path().join(".sluice/test/everyone");
+    let (path, _) = order_in(&directory, 1, &[CallKind::Deliver], true)?;
+    let ended = sluice.call(&["run", "--until-idle"]).await?;
+    ensure!(ended.code == Some(7), "{ended:?}");
+    let capture = folder::read(&path)?;
+    let [rejected] = capture.calls[0].outcome.rejected() else {
+        anyhow::bail!("{capture:?}");
+    };
+    let told = rejected.reason.split(' ').count();
+    ensure!(told == 4, "{rejected:?}");
+    for _ in 0..2 {
+        let same = replay(&sluice, &path, "plugin.wasm", &[]).await?;
+        ensure!(same.code == Some(0), "{same:?}");
+    }
+    // Another call has others.
+    let mut other = capture.clone();
+    other.calls[0].began = None;
+    std::fs::write(&path, other.write())?;
+    let differs = replay(&sluice, &path, "plugin.wasm", &[]).await?;
+    ensure!(differs.code == Some(9), "{differs:?}");
+    Ok(())
 }
 
 #[tokio::test]

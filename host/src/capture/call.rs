@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::began::Began;
 use super::digest::Digests;
 use super::exchange::CapturedExchange;
 use super::memory::{CapturedChange, CapturedText};
@@ -15,6 +16,9 @@ pub struct Call {
     /// The function, and what it was given.
     #[serde(flatten)]
     pub input: Input,
+    /// When it began, and what chance it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Began>,
     /// What it asked the destination and was answered, in order.
     #[serde(default)]
     pub exchanges: Vec<CapturedExchange>,

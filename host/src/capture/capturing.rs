@@ -10,19 +10,16 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::call::{Asked, CallKind, Input};
+use super::call::{Asked, CallKind};
 use super::file::{Capture, Header};
 use super::mask::Mask;
-use super::memory::Memories;
 use super::outcome::Outcome;
-use super::remembering::Remembering;
-use super::replay::Rig;
+use super::taken::{Scene, Taken, Tapes};
 use super::{develop, folder};
 use crate::blocking::blocking;
-use crate::capability::http::{Exchange, Taping};
+use crate::capability::Http;
+use crate::capability::http::TAPE_BYTES;
 use crate::capability::state::Memory;
-use crate::capability::{Http, State};
-use crate::plugin::Plugin;
 use crate::store::{CaptureOrder, OrderStage, Store, StoreError};
 
 /// How long an order that is done may lie there before it is given up: whoever wanted it takes it at once,
@@ -32,41 +29,9 @@ const TAKEN_WITHIN_MS: i64 = 10 * 60 * 1000;
 /// How long the end of an export waits for captures that are being written.
 const SETTLE: Duration = Duration::from_secs(20);
 
-/// Bytes of texts of one capture, in memory until it is written.
+/// Bytes that all captures of an export take in memory until they are written: those that are wanted are written
+/// with what they have by then.
 const CAPTURE_BYTES: usize = 128 << 20;
-
-/// Under what an export's calls are made. One for each version of the plugin that it runs.
-pub(crate) struct Scene {
-    pub plugin: Plugin,
-    pub rig: Rig,
-}
-
-/// A call that was made, with its tape.
-pub(super) struct Taken {
-    pub scene: Arc<Scene>,
-    pub input: Input,
-    pub exchanges: Vec<Exchange>,
-    pub memories: Memories,
-    pub outcome: Outcome,
-}
-
-/// What is written down while a call is made.
-pub(crate) struct Tapes {
-    requests: Arc<Taping>,
-    memory: Arc<Remembering>,
-}
-
-impl Tapes {
-    /// What sends, and writes down.
-    pub fn http(&self) -> Http {
-        Http::Taping(self.requests.clone())
-    }
-
-    /// What remembers, and writes down.
-    pub fn state(&self) -> State {
-        State::Kept(self.memory.clone())
-    }
-}
 
 /// An export's captures.
 pub(crate) struct Capturing {
@@ -86,7 +51,7 @@ struct Book {
     seen: BTreeSet<i64>,
     /// The failed call that is written down next. A newer one takes its place, so that a storm of
     /// failures has one call in memory and one at work.
-    failed: Option<Taken>,
+    failed: Option<Arc<Taken>>,
     keeping: bool,
     /// When the next order is overdue to be taken.
     stale_ms: Option<i64>,
@@ -99,6 +64,19 @@ struct Order {
     store: Store,
     taken: Vec<Arc<Taken>>,
     bytes: usize,
+    /// Calls that were wanted, and more than a tape holds.
+    too_large: usize,
+}
+
+/// Whoever writes down failed calls. If that panics, the next one still finds somebody to do it.
+struct Keeper(Arc<Capturing>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.book().keeping = false;
+        }
+    }
 }
 
 impl Capturing {
@@ -117,6 +95,9 @@ impl Capturing {
     pub fn begin(&self, store: &Store, now_ms: i64) -> Result<(), StoreError> {
         let orders = store.capture_orders()?;
         let waited_for: Vec<_> = orders.iter().map(|(id, _)| *id).collect();
+        if let Err(error) = folder::begin(&self.directory, self.failures) {
+            tracing::warn!(export = %self.export, %error, "captures that are left over cannot be removed");
+        }
         self.sweep(&waited_for);
         for (id, order) in orders {
             if let Some(order) = order.filter(|order| order.is_open() && now_ms < order.until_ms) {
@@ -132,10 +113,7 @@ impl Capturing {
             return None;
         }
         let wanted = self.failures > 0 || self.book().orders.iter().any(|order| order.wants(kind));
-        wanted.then(|| Tapes {
-            requests: Taping::new(http.clone()),
-            memory: Remembering::new(memory.clone()),
-        })
+        wanted.then(|| Tapes::new(http, memory))
     }
 
     /// A call was made: whoever wanted it gets it.
@@ -146,37 +124,44 @@ impl Capturing {
         tapes: &Tapes,
         outcome: Outcome,
     ) {
-        let Some((exchanges, memories)) = tapes.requests.take().zip(tapes.memory.take()) else {
-            tracing::warn!(export = %self.export, call = asked.kind().name(), "this call is not captured: its requests and answers, or what it remembers, are too large");
+        let kind = asked.kind();
+        let failed = self.failures > 0 && outcome.is_failure();
+        if !failed && !self.book().orders.iter().any(|order| order.wants(kind)) {
+            return;
+        }
+        let Some(taken) = tapes.taken(scene, asked, outcome) else {
+            tracing::warn!(
+                export = %self.export, call = kind.name(),
+                "a call is in no capture: what it asked for, was answered and remembers is more than {} MiB",
+                TAPE_BYTES >> 20
+            );
+            let mut book = self.book();
+            let wanting = book.orders.iter_mut().filter(|order| order.wants(kind));
+            wanting.for_each(|order| order.too_large += 1);
             return;
         };
-        let taken = || Taken {
-            scene: scene.clone(),
-            input: asked.input(scene.rig.settings.columns.len()),
-            exchanges: exchanges.clone(),
-            memories: memories.clone(),
-            outcome: outcome.clone(),
-        };
-        if self.failures > 0 && outcome.is_failure() {
-            self.keep(taken());
+        let taken = Arc::new(taken);
+        if failed {
+            self.keep(taken.clone());
         }
         let mut book = self.book();
-        let mut once = None;
         let of_this = |order: &Order| {
-            let first = order.taken.first();
             let version = |scene: &Scene| scene.plugin.inspection.sha256.clone();
+            let first = order.taken.first();
             first.is_none_or(|first| version(&first.scene) == version(scene))
         };
         for order in &mut book.orders {
-            if order.wants(asked.kind()) && of_this(order) {
-                let taken = once.get_or_insert_with(|| Arc::new(taken())).clone();
-                order.bytes += taken.bytes();
-                order.taken.push(taken);
+            if order.wants(kind) && of_this(order) {
+                order.bytes += taken.bytes;
+                order.taken.push(taken.clone());
             }
         }
+        let bytes: usize = book.orders.iter().map(|order| order.bytes).sum();
         let full: Vec<_> = book
             .orders
-            .extract_if(.., |order| order.is_full())
+            .extract_if(.., |order| {
+                order.is_full() || (bytes > CAPTURE_BYTES && order.bytes > 0)
+            })
             .collect();
         self.watch(&book);
         drop(book);
@@ -258,6 +243,7 @@ impl Capturing {
             store: store.clone(),
             taken: vec![],
             bytes: 0,
+            too_large: 0,
         });
         self.watch(&book);
     }
@@ -286,9 +272,15 @@ impl Capturing {
                 mut wanted,
                 store,
                 taken,
+                too_large,
                 ..
             } = order;
             wanted.stage = match taken.is_empty() {
+                true if too_large > 0 => OrderStage::Failed(format!(
+                    "{too_large} such calls were made, and what they asked for and were answered is more than the \
+                     {} MiB that are written down of one; smaller batches fit",
+                    TAPE_BYTES >> 20
+                )),
                 true => OrderStage::Failed("there was no such call in that time".to_owned()),
                 false => match work.write(id, &wanted, &taken).await {
                     Ok(()) => OrderStage::Done,
@@ -318,7 +310,7 @@ impl Capturing {
     }
 
     /// Keeps a failed call, as soon as the one before it is written.
-    fn keep(self: &Arc<Self>, taken: Taken) {
+    fn keep(self: &Arc<Self>, taken: Arc<Taken>) {
         let mut book = self.book();
         book.failed = Some(taken);
         if std::mem::replace(&mut book.keeping, true) {
@@ -327,8 +319,9 @@ impl Capturing {
         drop(book);
         let work = self.clone();
         self.spawn(async move {
+            let _keeper = Keeper(work.clone());
             while let Some(taken) = work.next_failed() {
-                let bytes = work.developed(1, false, &[Arc::new(taken)]).await;
+                let bytes = work.developed(1, false, &[taken]).await;
                 let (directory, most) = (work.directory.clone(), work.failures);
                 let now_ms = jiff::Timestamp::now().as_millisecond();
                 let kept = move || folder::keep_failed(&directory, &bytes, now_ms, most);
@@ -339,7 +332,7 @@ impl Capturing {
         });
     }
 
-    fn next_failed(&self) -> Option<Taken> {
+    fn next_failed(&self) -> Option<Arc<Taken>> {
         let mut book = self.book();
         let taken = book.failed.take();
         book.keeping = taken.is_some();
@@ -394,31 +387,6 @@ impl Order {
     }
 
     fn is_full(&self) -> bool {
-        self.taken.len() >= self.wanted.calls as usize || self.bytes > CAPTURE_BYTES
-    }
-}
-
-impl Taken {
-    /// About what it takes in memory.
-    fn bytes(&self) -> usize {
-        use crate::plugin::types::Body;
-        let cells = self.input.rows().iter().flat_map(|row| &row.cells);
-        let rows: usize = cells.map(|cell| 32 + cell.1.len()).sum();
-        let exchange = |one: &Exchange| {
-            let body = match &one.request.body {
-                Body::Bytes(bytes) => bytes.len(),
-                Body::None | Body::Multipart(_) => 0,
-            };
-            let answer = match &one.answer {
-                Some(Ok(response)) => response.body.len(),
-                _ => 0,
-            };
-            512 + body + answer
-        };
-        let staged = match &self.outcome {
-            Outcome::Staged { bytes, .. } => bytes.0.len(),
-            _ => 0,
-        };
-        rows + staged + self.memories.bytes() + self.exchanges.iter().map(exchange).sum::<usize>()
+        self.taken.len() >= self.wanted.calls as usize
     }
 }

@@ -11,7 +11,7 @@ use super::replay::Rig;
 use crate::capability::http::{Policy, PolicyRecord, PolicyRecordError};
 use crate::plugin::limits::{KEYS, Limits};
 use crate::plugin::types::{Column, Settings};
-use crate::plugin::{Plugin, Turns};
+use crate::plugin::{Plugin, Turns, tidy};
 
 /// The version of this format. Goes up with a change that an older reader would misread.
 pub const FORMAT: u32 = 1;
@@ -217,6 +217,16 @@ impl Capture {
             });
         }
         let header: Header = line(1, first)?;
+        let Version { name, version, .. } = &header.plugin;
+        if ![&header.export, name, version]
+            .into_iter()
+            .all(|text| tidy::is_plain(text))
+        {
+            return Err(CaptureError::Unfit {
+                line: 1,
+                what: "a name holds a character that no name may".to_owned(),
+            });
+        }
         let mut calls = vec![];
         for (index, text) in lines.filter(|(_, text)| !text.is_empty()) {
             let call: Call = line(index + 1, text)?;

@@ -60,6 +60,27 @@ pub fn read(path: &Path) -> Result<Capture, CaptureError> {
     Capture::read(&bytes)
 }
 
+/// Whether a capture may be written there.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn may_write(path: &Path, over: bool) -> Result<(), &'static str> {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return Err("it is no file's name; name one with --output"),
+    };
+    if !folder.is_dir() {
+        return Err("its folder is not there; make it, or name another file with --output");
+    }
+    match std::fs::symlink_metadata(path) {
+        Err(_) => Ok(()),
+        Ok(found) if found.is_dir() => Err("it is a folder; name a file with --output"),
+        Ok(_) if over => Ok(()),
+        Ok(_) => Err("it is there already; name another with --output, or use --force"),
+    }
+}
+
 /// Writes a file that only its owner can read: whole, or not at all.
 ///
 /// # Errors
@@ -89,7 +110,11 @@ pub fn kept(export: &Path) -> io::Result<Vec<Kept>> {
     let mut found = vec![];
     for (name, path) in names(&of(export))? {
         if name.starts_with(FAILED) {
-            let metadata = std::fs::metadata(&path)?;
+            let metadata = match std::fs::metadata(&path) {
+                // It made room for a newer one meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                metadata => metadata?,
+            };
             found.push(Kept {
                 path,
                 bytes: metadata.len(),
@@ -126,9 +151,15 @@ pub(super) fn keep_failed(export: &Path, bytes: &[u8], now_ms: i64, most: usize)
         }
     };
     write(&path, bytes)?;
+    keep_only(export, most.max(1))
+}
+
+/// Keeps so many captures of failed calls, and no more bytes than they may take: the oldest go. One that takes
+/// more by itself stays, as the only one.
+fn keep_only(export: &Path, most: usize) -> io::Result<()> {
     let mut all = kept(export)?;
     let mut size: u64 = all.iter().map(|kept| kept.bytes).sum();
-    while all.len() > most.max(1) || (size > KEPT_BYTES && all.len() > 1) {
+    while all.len() > most || (size > KEPT_BYTES && all.len() > 1) {
         let oldest = all.remove(0);
         size -= oldest.bytes;
         std::fs::remove_file(oldest.path)?;
@@ -136,15 +167,25 @@ pub(super) fn keep_failed(export: &Path, bytes: &[u8], now_ms: i64, most: usize)
     Ok(())
 }
 
-/// Removes what nobody waits for any more, and what was half written when a process was killed.
+/// Before anything is written: what was half written when a process was killed goes, and what is more than is
+/// kept now. Nobody else writes here, since a store has one process that works on it.
+pub(super) fn begin(export: &Path, most: usize) -> io::Result<()> {
+    for (name, path) in names(&of(export))? {
+        if name.starts_with('.') {
+            std::fs::remove_file(path)?;
+        }
+    }
+    keep_only(export, most)
+}
+
+/// Removes what nobody waits for any more.
 pub(super) fn sweep(export: &Path, waited_for: &[i64]) -> io::Result<()> {
     let wanted: Vec<PathBuf> = waited_for
         .iter()
         .map(|order| asked(export, *order))
         .collect();
     for (name, path) in names(&of(export))? {
-        let half = name.starts_with('.') && !name.ends_with(&format!(".{}", std::process::id()));
-        if half || (name.starts_with(ASKED) && !wanted.contains(&path)) {
+        if name.starts_with(ASKED) && !wanted.contains(&path) {
             std::fs::remove_file(path)?;
         }
     }
@@ -212,12 +253,18 @@ mod tests {
         write_asked(export.path(), 1, b"x").unwrap();
         write_asked(export.path(), 2, b"x").unwrap();
         keep_failed(export.path(), b"x", 7, 3).unwrap();
-        std::fs::write(of(export.path()).join(".asked-3.ndjson.0"), b"half").unwrap();
+        // Of a process that had this one's number, as in a container.
+        let half = format!(".asked-3.ndjson.{}", std::process::id());
+        std::fs::write(of(export.path()).join(half), b"half").unwrap();
+        begin(export.path(), 1).unwrap();
         sweep(export.path(), &[2]).unwrap();
         assert_eq!(
             names_in(export.path()),
             ["asked-2.ndjson", "failed-00000000000007-000.ndjson"]
         );
+        // With `capture_failures` gone, so are they.
+        begin(export.path(), 0).unwrap();
+        assert_eq!(names_in(export.path()), ["asked-2.ndjson"]);
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! what it would: a word becomes another of the same length and case, a number another with as many
 //! digits, a day another day. Pure.
 //!
-//! The same word becomes the same word within one capture, in any case of letters, wherever it stands:
-//! so what a plugin put together, and what a destination said back, still fits. The key is made for
-//! one capture and forgotten.
+//! The same word becomes the same word within one capture, in any case of letters, wherever it stands, and no
+//! other becomes that one as long as there are enough of its shape: so what a plugin put together, and what a
+//! destination said back, still fits, and two members stay two. The key is made for one capture and forgotten.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -28,12 +31,22 @@ const SYMBOL: char = '◇';
 /// Longer numbers begin with 1, so that they still fit where the real ones did.
 const LONG_NUMBER: usize = 15;
 
+/// How often another word of the shape is tried before two become the same: of a few, all are taken soon.
+const TRIES: u8 = 100;
+
 /// A mask with its key.
-pub(super) struct Mask([u8; 32]);
+pub(super) struct Mask {
+    key: [u8; 32],
+    /// What every masked word stands for, in small letters.
+    taken: Mutex<HashMap<String, String>>,
+}
 
 impl Mask {
     pub fn new(key: [u8; 32]) -> Self {
-        Self(key)
+        Self {
+            key,
+            taken: Mutex::default(),
+        }
     }
 
     /// Rows, every cell of them.
@@ -78,7 +91,7 @@ impl Mask {
 
     /// All but `kept`, unless they are of `members`.
     pub fn but(&self, text: &str, kept: &Words, members: &Words) -> String {
-        self.replace(text, |word| members.has(word) || !kept.has(word))
+        self.replace(text, |word| members.has(word) || !kept.spells(word))
     }
 
     /// A number as JSON writes it; the exponent stays.
@@ -87,7 +100,8 @@ impl Mask {
         self.text(digits) + exponent
     }
 
-    fn replace(&self, text: &str, goes: impl Fn(&str) -> bool) -> String {
+    /// Those that go.
+    pub fn replace(&self, text: &str, goes: impl Fn(&str) -> bool) -> String {
         let one = |piece: Piece<'_>| match piece {
             Piece::Word(word) if goes(word) => self.word(word),
             Piece::Day(day) if goes(day) => self.day(day),
@@ -99,53 +113,75 @@ impl Mask {
         pieces(text).into_iter().map(one).collect()
     }
 
+    /// The first that none but this one has become.
+    fn one(&self, word: &str, masked: impl Fn(&Dice) -> String) -> String {
+        let real = word.to_lowercase();
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        for attempt in 0..TRIES {
+            let found = masked(&self.dice(&real, attempt));
+            let stands_for = taken.entry(found.to_lowercase());
+            if *stands_for.or_insert_with(|| real.clone()) == real {
+                return found;
+            }
+        }
+        masked(&self.dice(&real, 0))
+    }
+
     fn word(&self, word: &str) -> String {
-        let dice = self.dice(word);
         let is_number = word.chars().all(char::is_numeric);
         let length = word.chars().count();
-        let mut masked: Vec<char> = word
-            .chars()
-            .enumerate()
-            .map(|(at, c)| match at {
-                0 if is_number && length > LONG_NUMBER => '1',
-                0 if is_number => digit(1 + dice.at(at) % 9),
-                _ => stands_for(c, dice.at(at)),
-            })
-            .collect();
-        // Chance may leave a word as it was.
-        if masked.iter().copied().eq(word.chars())
-            && let Some(last) = masked.last_mut()
-        {
-            *last = another(*last);
-        }
-        masked.into_iter().collect()
+        self.one(word, |dice| {
+            let mut masked: Vec<char> = word
+                .chars()
+                .enumerate()
+                .map(|(at, c)| match at {
+                    0 if is_number && length > LONG_NUMBER => '1',
+                    0 if is_number => digit(1 + dice.at(at) % 9),
+                    _ => stands_for(c, dice.at(at)),
+                })
+                .collect();
+            // Chance may leave a word as it was.
+            if masked.iter().copied().eq(word.chars())
+                && let Some(last) = masked.last_mut()
+            {
+                *last = another(*last);
+            }
+            masked.into_iter().collect()
+        })
     }
 
     /// A day that there is in every calendar.
     fn day(&self, day: &str) -> String {
-        let dice = self.dice(day);
-        let (year, month) = (1950 + dice.at(0) % 60, 1 + dice.at(1) % 12);
-        let masked = format!("{year}-{month:02}-{:02}", 1 + dice.at(2) % 28);
-        match masked == day {
-            false => masked,
-            true => format!("{}-{}", year + 1, &masked[5..]),
-        }
+        self.one(day, |dice| {
+            let (year, month) = (1950 + dice.at(0) % 60, 1 + dice.at(1) % 12);
+            let masked = format!("{year}-{month:02}-{:02}", 1 + dice.at(2) % 28);
+            match masked == day {
+                false => masked,
+                true => format!("{}-{}", year + 1, &masked[5..]),
+            }
+        })
     }
 
     fn time(&self, time: &str) -> String {
-        let dice = self.dice(time);
-        let mut masked = format!("{:02}:{:02}", dice.at(0) % 24, dice.at(1) % 60);
-        if time.len() > 5 {
-            masked += &format!(":{:02}", dice.at(2) % 60);
-        }
-        let parts = time.get(8..).unwrap_or_default().chars().enumerate();
-        masked.extend(parts.map(|(at, c)| stands_for(c, dice.at(3 + at))));
-        masked
+        self.one(time, |dice| {
+            let mut masked = format!("{:02}:{:02}", dice.at(0) % 24, dice.at(1) % 60);
+            if time.len() > 5 {
+                masked += &format!(":{:02}", dice.at(2) % 60);
+            }
+            let parts = time.get(8..).unwrap_or_default().chars().enumerate();
+            masked.extend(parts.map(|(at, c)| stands_for(c, dice.at(3 + at))));
+            masked
+        })
     }
 
-    fn dice(&self, word: &str) -> Dice {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length will do");
-        mac.update(word.to_lowercase().as_bytes());
+    /// Of a word in small letters.
+    fn dice(&self, word: &str, attempt: u8) -> Dice {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any length will do");
+        mac.update(word.as_bytes());
+        if attempt > 0 {
+            // No word has this byte.
+            mac.update(&[0xFF, attempt]);
+        }
         Dice(mac.finalize().into_bytes().into())
     }
 }

@@ -68,6 +68,24 @@ fn a_word_becomes_the_same_one_in_any_case_and_wherever_it_stands() {
 }
 
 #[test]
+fn two_stay_two_as_long_as_there_are_enough_of_their_shape() {
+    use std::collections::BTreeSet;
+    for mask in masks().take(20) {
+        // Two in three of what there is: chance alone would let hundreds collide.
+        let numbers: BTreeSet<_> = (100..700).map(|n: u32| mask.text(&n.to_string())).collect();
+        assert_eq!(numbers.len(), 600);
+        let letters = ["at", "de", "fr", "us", "ch", "uk", "nl", "be", "dk", "no"];
+        let countries: BTreeSet<_> = letters.iter().map(|word| mask.text(word)).collect();
+        assert_eq!(countries.len(), letters.len());
+        // Where there are not enough, it ends, and is the same again.
+        let digits: Vec<_> = (0..10).map(|n: u32| mask.text(&n.to_string())).collect();
+        let again: Vec<_> = (0..10).map(|n: u32| mask.text(&n.to_string())).collect();
+        assert_eq!(digits, again);
+        assert!(digits.iter().all(|digit| digit.len() == 1));
+    }
+}
+
+#[test]
 fn a_day_is_a_day_and_a_number_a_number() {
     for mask in masks() {
         let day = mask.text("1999-12-31");

@@ -8,6 +8,8 @@
 //! `remembering` tapes what a plugin finds and changes of what it remembers, and plays it again.
 //! *Not here:* sending; the tape of requests is the HTTP gate's stand-in (`capability/http/tape.rs`).
 
+mod began;
+mod blind;
 mod call;
 mod capturing;
 mod compare;
@@ -22,18 +24,24 @@ mod json;
 mod mask;
 mod memory;
 mod outcome;
+mod plain;
 mod remembering;
 mod replay;
+mod seen;
+mod taken;
+mod vocabulary;
 mod words;
 
+pub use began::Began;
 pub(crate) use call::Asked;
 pub use call::{Call, CallKind, CapturedCell, CapturedRow, CellKind, Input};
-pub(crate) use capturing::{Capturing, Scene};
+pub(crate) use capturing::Capturing;
 pub use compare::{CallDifference, Change, RequestDifference, Show, compare};
 pub use digest::Digests;
 pub use exchange::{Answer, Bytes, CapturedExchange, CapturedRequest, RequestBody};
 pub use file::{Capture, CaptureError, Header, LONGEST_FILE, Version};
 pub use memory::{CapturedChange, CapturedText, Found};
-pub(crate) use outcome::Seen;
 pub use outcome::{Decision, Outcome, Rejected};
 pub use replay::{Replayed, Rig};
+pub(crate) use seen::Seen;
+pub(crate) use taken::Scene;

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::exchange::Bytes;
-use crate::plugin::CallError;
-use crate::plugin::types::{Delivery, ImportStatus, Problem, Rejection, Report, Staged};
+
+/// The limits of a call that waits.
+const WAITS: [&str; 2] = ["wall_seconds", "upload_wall_seconds"];
 
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,6 +212,51 @@ impl Outcome {
         }
     }
 
+    /// Itself, if it is that the call waited for longer than it may: there is nothing of the plugin's in it.
+    pub(super) fn of_waiting(&self) -> Option<Self> {
+        let waited = matches!(self, Self::Limit { limit, .. } if WAITS.contains(&limit.as_str()));
+        waited.then(|| self.clone())
+    }
+
+    /// Whether another ended the same way, for the same rows, whatever the plugin says of it.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let rows = |outcome: &Self| -> Vec<u32> {
+            let rejected = outcome.rejected().iter();
+            let mut rows: Vec<_> = rejected.map(|rejected| rejected.row).collect();
+            if let Self::Delivered { retry, .. } = outcome {
+                rows.extend(retry);
+            }
+            rows
+        };
+        self.summary() == other.summary() && rows(self) == rows(other)
+    }
+
+    /// About what it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let rejected = self.rejected().iter();
+        let rejected: usize = rejected.map(|one| 64 + one.reason.len()).sum();
+        rejected
+            + match self {
+                Self::Staged {
+                    bytes,
+                    ends,
+                    identities,
+                    ..
+                } => {
+                    let known = identities.iter().map(|(_, text)| 32 + text.len());
+                    bytes.0.len() + 4 * ends.len() + known.sum::<usize>()
+                }
+                Self::Delivered { retry, .. } => 4 * retry.len(),
+                Self::Succeeded(report) | Self::Failed(report) => {
+                    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+                    let rows = report.rows.iter();
+                    let rows = rows.map(|row| 128 + row.reason.len() + text(&row.identity));
+                    report.message.len() + rows.sum::<usize>()
+                }
+                _ => 0,
+            }
+    }
+
     /// Whether the plugin itself failed.
     pub fn is_crash(&self) -> bool {
         matches!(
@@ -226,26 +272,6 @@ impl Outcome {
             _ => &[],
         }
     }
-
-    pub(crate) fn of<A: Seen>(answer: &Result<A, CallError>) -> Self {
-        match answer {
-            Ok(answer) => answer.seen(),
-            Err(CallError::Problem(problem)) => Self::Problem(problem.into()),
-            Err(CallError::Trap { call, reason }) => Self::Trap {
-                call: (*call).to_owned(),
-                reason: reason.clone(),
-            },
-            Err(CallError::Limit(reached)) => Self::Limit {
-                call: reached.call.to_owned(),
-                limit: reached.limit.to_owned(),
-                value: reached.value,
-            },
-            Err(CallError::Contract { call, reason }) => Self::Contract {
-                call: (*call).to_owned(),
-                reason: reason.clone(),
-            },
-        }
-    }
 }
 
 impl Decision {
@@ -258,114 +284,5 @@ impl Decision {
             Self::Transient(_) => "transient",
             Self::Fatal(_) => "fatal",
         }
-    }
-}
-
-impl From<&Problem> for Decision {
-    fn from(problem: &Problem) -> Self {
-        match problem {
-            Problem::InvalidSettings(findings) => {
-                let all = findings.iter().map(|finding| finding.message.clone());
-                Self::InvalidSettings(all.collect())
-            }
-            Problem::Unauthorized(message) => Self::Unauthorized(message.clone()),
-            Problem::Throttled(throttle) => Self::Throttled {
-                message: throttle.message.clone(),
-                retry_after_ms: throttle.retry_after_ms,
-            },
-            Problem::Transient(message) => Self::Transient(message.clone()),
-            Problem::Fatal(message) => Self::Fatal(message.clone()),
-        }
-    }
-}
-
-/// What a function answers, as an outcome.
-pub(crate) trait Seen {
-    fn seen(&self) -> Outcome;
-}
-
-impl Seen for () {
-    fn seen(&self) -> Outcome {
-        Outcome::Checked
-    }
-}
-
-impl Seen for String {
-    fn seen(&self) -> Outcome {
-        Outcome::Submitted {
-            token: self.clone(),
-        }
-    }
-}
-
-impl Seen for Staged {
-    fn seen(&self) -> Outcome {
-        let mut begin = 0;
-        let mut identity = |(&end, &row): (&u32, &u32)| {
-            let text = self.identities.get(begin..end as usize).unwrap_or_default();
-            begin = end as usize;
-            (row, text.to_owned())
-        };
-        let ends = self.identity_ends.iter().zip(&self.identity_rows);
-        Outcome::Staged {
-            bytes: Bytes(self.bytes.clone()),
-            start: self.start,
-            ends: self.ends.clone(),
-            rejected: self.rejected.iter().map(rejected).collect(),
-            identities: ends.map(&mut identity).collect(),
-        }
-    }
-}
-
-impl Seen for ImportStatus {
-    fn seen(&self) -> Outcome {
-        match self {
-            Self::Pending(progress) => Outcome::Pending {
-                message: progress.message.clone(),
-                done: progress.done,
-                total: progress.total,
-            },
-            Self::Succeeded(report) => Outcome::Succeeded(reported(report)),
-            Self::Failed(report) => Outcome::Failed(reported(report)),
-        }
-    }
-}
-
-impl Seen for Delivery {
-    fn seen(&self) -> Outcome {
-        Outcome::Delivered {
-            rejected: self.rejected.iter().map(rejected).collect(),
-            retry: self.retry.clone(),
-            why: self.why.as_ref().map(Into::into),
-        }
-    }
-}
-
-fn rejected(rejection: &Rejection) -> Rejected {
-    Rejected {
-        row: rejection.row,
-        field: rejection.field.clone(),
-        reason: rejection.reason.clone(),
-    }
-}
-
-fn reported(report: &Report) -> CapturedReport {
-    CapturedReport {
-        message: report.message.clone(),
-        accepted: report.counts.accepted,
-        created: report.counts.created,
-        updated: report.counts.updated,
-        unchanged: report.counts.unchanged,
-        refused: report.counts.refused,
-        rows: report
-            .rows
-            .iter()
-            .map(|row| CapturedRefusal {
-                row: row.row,
-                identity: row.identity.clone(),
-                field: row.field.clone(),
-                reason: row.reason.clone(),
-            })
-            .collect(),
     }
 }

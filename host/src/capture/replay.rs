@@ -10,7 +10,7 @@ use super::remembering::{Recalling, Remembering};
 use crate::capability::http::{Exchange, Policy, Tape};
 use crate::capability::{Http, LogSink, StagedFile, State};
 use crate::plugin::types::Settings;
-use crate::plugin::{CallError, Grant, Limits, Plugin, Session, Turns};
+use crate::plugin::{CallError, Grant, Limits, Moment, Plugin, Session, Turns};
 use crate::usage::{Usage, Used};
 
 /// What a plugin works under while its calls are made again.
@@ -46,10 +46,13 @@ pub(super) struct Again<'a> {
     pub tape: Vec<Exchange>,
     /// What it finds of what the plugin remembers.
     pub state: Vec<CapturedText>,
+    /// When it began; now, if that is not known.
+    pub moment: Option<Moment>,
     /// Whether a request may get the answer of another path.
     pub any_path: bool,
-    /// How the call ended that the tape is of: so it ends again where the tape does.
-    pub ended: &'a Outcome,
+    /// How the call ended that the tape is of, if it waited too long: so it ends again where the tape does.
+    /// A request that was given up, by a plugin that went on without its answer, is never answered here either.
+    pub over: Option<Outcome>,
 }
 
 impl Rig {
@@ -59,8 +62,9 @@ impl Rig {
             input: &captured.input,
             tape: captured.exchanges.iter().map(Into::into).collect(),
             state: captured.state.clone(),
+            moment: captured.began.as_ref().map(|began| began.0),
             any_path: false,
-            ended: &captured.outcome,
+            over: captured.outcome.of_waiting(),
         };
         self.play(plugin, again).await
     }
@@ -77,12 +81,17 @@ impl Rig {
             staged: staged(again.input),
             turns: self.turns.clone(),
             usage: usage.clone(),
+            moment: again.moment,
         };
-        let outcome = tokio::select! {
-            biased;
-            outcome = self.call(plugin, again.input, grant) => outcome,
-            () = tape.ended() => again.ended.clone(),
-            () = memory.ended() => again.ended.clone(),
+        let call = self.call(plugin, again.input, grant);
+        let outcome = match again.over {
+            None => call.await,
+            Some(over) => tokio::select! {
+                biased;
+                outcome = call => outcome,
+                () = tape.ended() => over,
+                () = memory.ended() => over,
+            },
         };
         let (played, left) = tape.take();
         // No capture has more than a tape holds: that there is more differs anyway.
@@ -110,7 +119,7 @@ impl Rig {
     }
 
     async fn answer(&self, session: Session, input: &Input) -> Result<Outcome, CallError> {
-        use super::outcome::Seen;
+        use super::seen::Seen;
         Ok(match input {
             Input::Stage { offset, rows } => {
                 session.stage(&call::flat(rows), *offset).await?.seen()

@@ -40,9 +40,49 @@ impl Words {
         }
     }
 
+    /// Adds the words of a text but for those that these have.
+    pub fn add_but(&mut self, text: &str, kept: &Self) {
+        for piece in pieces(text) {
+            if let Piece::Word(text) | Piece::Day(text) | Piece::Time(text) = piece
+                && !kept.spells(text)
+            {
+                self.0.insert(text.to_lowercase());
+            }
+        }
+    }
+
+    /// Adds all of these.
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().cloned());
+    }
+
     pub fn has(&self, word: &str) -> bool {
         self.0.contains(&word.to_lowercase())
     }
+
+    /// Whether they have the word, or all that it is put together from, like `rowCount`.
+    pub fn spells(&self, word: &str) -> bool {
+        self.has(word) || {
+            let humps = humps(word);
+            humps.len() > 1 && humps.iter().all(|hump| self.has(hump))
+        }
+    }
+}
+
+/// The words of a word whose capitals part them.
+fn humps(word: &str) -> Vec<&str> {
+    let small = |c: char| c.is_lowercase();
+    let begins = word.char_indices().zip(word.chars().skip(1));
+    let begins = begins.filter(|((_, one), next)| small(*one) && next.is_uppercase());
+    let mut humps = vec![];
+    let mut begin = 0;
+    for ((at, last), _) in begins {
+        let end = at + last.len_utf8();
+        humps.push(&word[begin..end]);
+        begin = end;
+    }
+    humps.push(&word[begin..]);
+    humps
 }
 
 /// Takes a text apart.
@@ -178,5 +218,15 @@ mod tests {
         assert!(words.has("JOBS") && words.has("v3") && !words.has("17"));
         words.add("17");
         assert!(words.has("17") && !words.has("18"));
+        words.add_names("row count");
+        for (word, spelt) in [
+            ("rowCount", true),
+            ("RowCount", true),
+            ("rowAda", false),
+            ("rowcount", false),
+            ("éÉ", false),
+        ] {
+            assert_eq!(words.spells(word), spelt, "{word}");
+        }
     }
 }

@@ -40,6 +40,11 @@ pub async fn capture(args: CaptureArgs) -> anyhow::Result<Exit> {
         .output
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("{}.capture.ndjson", name.replace('/', "-"))));
+    // Before anybody has waited for it.
+    if let Err(why) = folder::may_write(&output, args.force) {
+        eprintln!("error: {}: {why}", output.display());
+        return Ok(Exit::Usage);
+    }
     let wanted = Wanted {
         calls: args.batches,
         of: args.calls.clone(),

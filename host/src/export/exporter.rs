@@ -13,7 +13,7 @@ use crate::capability::{Http, LogSink, StagedFile, State};
 use crate::capture::{Asked, Capturing, Outcome, Rig, Scene, Seen};
 use crate::plugin::flat::Rows;
 use crate::plugin::types::{Delivery, File, ImportStatus, Manifest, Settings, Staged};
-use crate::plugin::{CallError, Grant, Limits, Plugin, Session, Turns};
+use crate::plugin::{CallError, Grant, Limits, Moment, Plugin, Session, Turns};
 use crate::store::Store;
 use crate::usage::Usage;
 
@@ -95,7 +95,8 @@ impl Sandboxed {
                     settings: spec.settings(),
                     limits: spec.limits,
                     policy: policy.clone(),
-                    turns: turns.clone(),
+                    // Its own: a masked call is made beside the export's, and takes none of their turns.
+                    turns: Turns::default(),
                 },
             })
         });
@@ -118,6 +119,7 @@ impl Sandboxed {
         http: Http,
         state: State,
         staged: Option<StagedFile>,
+        moment: Option<Moment>,
     ) -> Result<Session, CallError> {
         let grant = Grant {
             http,
@@ -126,6 +128,7 @@ impl Sandboxed {
             staged,
             turns: self.turns.clone(),
             usage: self.usage.clone(),
+            moment,
         };
         self.plugin.open(&self.settings, grant, self.limits).await
     }
@@ -144,11 +147,11 @@ impl Sandboxed {
                 .tape(asked.kind(), &self.http, &self.memory)?;
             Some((asked, scene, tapes))
         });
-        let (http, state) = match &watched {
-            Some((_, _, tapes)) => (tapes.http(), tapes.state()),
-            None => (self.http.clone(), State::Kept(self.memory.clone())),
+        let (http, state, moment) = match &watched {
+            Some((_, _, tapes)) => (tapes.http(), tapes.state(), Some(tapes.moment())),
+            None => (self.http.clone(), State::Kept(self.memory.clone()), None),
         };
-        let answer = match self.session(http, state, staged).await {
+        let answer = match self.session(http, state, staged, moment).await {
             Ok(session) => call(session).await,
             Err(error) => Err(error),
         };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::moment::Moment;
 use super::turn::Turns;
 use crate::capability::{Http, LogSink, StagedFile, State};
 use crate::usage::Usage;
@@ -21,6 +22,8 @@ pub struct Grant {
     pub turns: Turns,
     /// Who pays for it.
     pub usage: Arc<Usage>,
+    /// When it begins, if that is not now.
+    pub moment: Option<Moment>,
 }
 
 impl Grant {
@@ -33,6 +36,7 @@ impl Grant {
             staged: None,
             turns: Turns::default(),
             usage: Arc::default(),
+            moment: None,
         }
     }
 }

@@ -27,6 +27,11 @@ pub(crate) fn line(text: &str, bytes: usize) -> String {
     shown.chain((!whole).then_some(CUT)).collect()
 }
 
+/// Whether a text is one line that a terminal shows as it is.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.chars().all(plain)
+}
+
 /// Neither a control character nor one that ends a line or turns letters around.
 fn plain(c: char) -> bool {
     let turns =

@@ -155,7 +155,7 @@ impl Gate {
     }
 
     /// Counts a request that is not sent, and tells of it without its path, headers and body.
-    pub(super) fn denied(
+    fn denied(
         &self,
         method: &str,
         why: Denied,

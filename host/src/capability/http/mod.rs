@@ -192,7 +192,8 @@ impl Http {
         }
     }
 
-    /// Sends a request whose guest has written a whole URL instead of the path below the endpoint.
+    /// Sends a request whose guest has written a whole URL instead of the path below the endpoint. What leads
+    /// elsewhere keeps its URL for a path, is judged like any other, and denied.
     pub(crate) async fn send_to(
         &self,
         uri: &::http::Uri,
@@ -203,21 +204,17 @@ impl Http {
             Some(policy) => policy.endpoint().below(uri),
             None => Ok(Default::default()),
         };
-        match (below, self) {
-            (Ok((path, query)), _) => {
-                let request = Request {
-                    path,
-                    query,
-                    ..request
-                };
-                self.send(request, asking).await
-            }
-            (Err(denial), Self::Gate(gate)) => {
-                let reason = gate.denied(&request.method, denial.kind(), &denial, asking);
-                Err(Failure::Denied(reason))
-            }
-            (Err(denial), _) => Err(Failure::Denied(denial.to_string())),
-        }
+        let (path, query) = below.unwrap_or_else(|_| {
+            // Without a host it would be a path, which nobody has judged.
+            let whole = uri.scheme().and(uri.authority());
+            (whole.map_or_else(String::new, |_| uri.to_string()), vec![])
+        });
+        let request = Request {
+            path,
+            query,
+            ..request
+        };
+        self.send(request, asking).await
     }
 
     /// Sends several at once, as many at a time as the call may; answers in their order.

@@ -255,6 +255,9 @@ impl Policy {
         if !METHODS.contains(&method) {
             return Err(Denial::Method);
         }
+        if let Some(denial) = self.endpoint.denial_of_url(path) {
+            return Err(denial);
+        }
         if !well_formed(path) {
             return Err(Denial::Path);
         }

@@ -71,7 +71,8 @@ impl Tape {
         (played, left.collect())
     }
 
-    /// Returns when a request was made that was never answered: from here on the tape knows nothing.
+    /// Returns when a request was made that was never answered, and the tape has nothing else left: from here
+    /// on it knows nothing.
     pub(crate) async fn ended(&self) {
         self.ended.notified().await;
     }
@@ -90,8 +91,10 @@ impl Tape {
             match answer {
                 Some(answer) => answers.push(answer),
                 None => {
-                    self.ended.notify_one();
-                    // Whoever replays gives the call up.
+                    if self.reel().recorded.iter().all(|(_, used)| *used) {
+                        self.ended.notify_one();
+                    }
+                    // Whoever replays gives the call up, or the component does without it.
                     return std::future::pending().await;
                 }
             }

@@ -149,6 +149,25 @@ async fn where_the_tape_has_no_answer_it_ends() {
 }
 
 #[tokio::test]
+async fn a_request_that_was_given_up_ends_no_tape_that_goes_on() {
+    let given_up = Exchange {
+        answer: None,
+        ..exchange(request("POST", "/users", "a"), 0)
+    };
+    let next = request("GET", "/jobs/1", "");
+    let tape = Tape::new(policy(), vec![given_up, exchange(next.clone(), 200)], false);
+    let usage = Usage::default();
+    let asking = asking(&usage);
+    tokio::select! {
+        biased;
+        _ = tape.send_all(vec![request("POST", "/users", "a")], &asking) => panic!("it was answered"),
+        () = tape.ended() => panic!("it goes on"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(played(&tape, vec![next]).await, [Ok(200)]);
+}
+
+#[tokio::test]
 async fn a_taped_call_is_written_down_in_the_order_of_its_requests() {
     let taping = Taping::new(Http::Recorder(Arc::new(Recorder::new(policy()))));
     let http = Http::Taping(taping.clone());
@@ -161,7 +180,7 @@ async fn a_taped_call_is_written_down_in_the_order_of_its_requests() {
     ];
     let answers = http.send_all(all.clone(), &asking).await;
     let again = http.send(all[0].clone(), &asking).await;
-    let exchanges = taping.take().unwrap();
+    let (exchanges, _) = taping.take().unwrap();
     let requests: Vec<_> = exchanges.iter().map(|one| one.request.clone()).collect();
     assert_eq!(requests, [&all[..], &all[..1]].concat());
     let written: Vec<_> = exchanges
@@ -169,6 +188,40 @@ async fn a_taped_call_is_written_down_in_the_order_of_its_requests() {
         .map(|one| one.answer.unwrap())
         .collect();
     assert_eq!(written, [answers, vec![again]].concat());
+}
+
+#[tokio::test]
+async fn what_goes_to_another_host_is_on_the_tape_counted_and_denied_again() {
+    let elsewhere = "https://evil.test/users?to=ada".parse().unwrap();
+    let below = "https://api.example.com/v3/users".parse().unwrap();
+    let usage = Usage::default();
+    let taping = Taping::new(Http::Recorder(Arc::new(Recorder::new(policy()))));
+    let http = Http::Taping(taping.clone());
+    let post = || request("POST", "", "a");
+    let denied = http
+        .send_to(&elsewhere, post(), &asking(&usage))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&denied, Failure::Denied(why) if why.contains("not below the endpoint")),
+        "{denied:?}"
+    );
+    assert!(http.send_to(&below, post(), &asking(&usage)).await.is_ok());
+    let (exchanges, _) = taping.take().unwrap();
+    assert_eq!(exchanges[0].answer, Some(Err(denied.clone())));
+    assert_eq!(exchanges[1].request.path, "/users");
+
+    let tape = Tape::new(policy(), exchanges, false);
+    let http = Http::Tape(tape.clone());
+    for uri in [&elsewhere, &below] {
+        let _ = http.send_to(uri, post(), &asking(&usage)).await;
+    }
+    let (played, left) = tape.take();
+    assert_eq!((played[0].of, played[1].of), (Some(0), Some(1)));
+    assert_eq!(played[0].answer, Some(Err(denied)));
+    assert!(left.is_empty());
+    let counted = usage.take().used;
+    assert_eq!(counted.denied.iter().sum::<u64>(), 1, "{counted:?}");
 }
 
 #[tokio::test]

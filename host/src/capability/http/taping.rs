@@ -43,10 +43,10 @@ impl Taping {
         })
     }
 
-    /// What was written down; `None` if it was more than a tape holds.
-    pub(crate) fn take(&self) -> Option<Vec<Exchange>> {
+    /// What was written down, and about how many bytes that is; `None` if it was more than a tape holds.
+    pub(crate) fn take(&self) -> Option<(Vec<Exchange>, usize)> {
         let reel = std::mem::take(&mut *self.reel());
-        (!reel.full).then_some(reel.exchanges)
+        (!reel.full).then_some((reel.exchanges, reel.bytes))
     }
 
     pub(super) fn inner(&self) -> &Http {
@@ -130,9 +130,9 @@ impl Reel {
 }
 
 fn pairs_bytes(pairs: &[(String, String)]) -> usize {
+    let pairs = pairs.iter();
     pairs
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
+        .map(|(name, value)| 48 + name.len() + value.len())
         .sum()
 }
 
@@ -143,7 +143,10 @@ fn request_bytes(request: &Request) -> usize {
         Body::Multipart(parts) => parts
             .iter()
             .map(|part| {
-                part.name.len()
+                let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+                128 + part.name.len()
+                    + text(&part.file_name)
+                    + text(&part.content_type)
                     + match &part.content {
                         Content::Bytes(bytes) => bytes.len(),
                         Content::Staged(id) => id.len(),
@@ -152,12 +155,15 @@ fn request_bytes(request: &Request) -> usize {
             .sum(),
     };
     // What the structures themselves take, so that a flood of empty ones has an end.
-    256 + request.path.len() + pairs_bytes(&request.query) + pairs_bytes(&request.headers) + body
+    let pairs = [&request.query, &request.headers, &request.extra];
+    512 + request.path.len() + pairs.map(|pairs| pairs_bytes(pairs)).iter().sum::<usize>() + body
 }
 
 fn answer_bytes(answer: &Result<Response, Failure>) -> usize {
     match answer {
-        Ok(response) => pairs_bytes(&response.headers) + response.body.len(),
+        Ok(response) => {
+            pairs_bytes(&response.headers) + pairs_bytes(&response.extra) + response.body.len()
+        }
         Err(
             Failure::Denied(why)
             | Failure::Unreachable(why)

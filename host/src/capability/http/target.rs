@@ -41,6 +41,14 @@ impl Endpoint {
         Ok((plain, pairs.collect()))
     }
 
+    /// Why a path is denied that is a whole URL.
+    pub(super) fn denial_of_url(&self, path: &str) -> Option<Denial> {
+        let uri: Uri = path.parse().ok()?;
+        uri.scheme().and(uri.authority())?;
+        // Below the endpoint it is still no path.
+        Some(self.below(&uri).err().unwrap_or(Denial::Path))
+    }
+
     /// The path behind the endpoint's own, if scheme, host and port are the endpoint's.
     fn without_base<'u>(&self, uri: &'u Uri) -> Option<&'u str> {
         let origin = format!("{}://{}", uri.scheme()?, uri.authority()?);
@@ -100,6 +108,9 @@ mod tests {
             "/users",
         ] {
             assert_eq!(below(uri), Err(Denial::OtherHost), "{uri}");
+            let endpoint = Endpoint::parse("https://api.example.com:8443/v3", false).unwrap();
+            let as_path = (uri != "/users").then_some(Denial::OtherHost);
+            assert_eq!(endpoint.denial_of_url(uri), as_path, "{uri}");
         }
         for uri in [
             "https://destination/users%2fkeys",

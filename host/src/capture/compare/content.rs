@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::exchange::{CapturedPart, CapturedRequest, PartContent, RequestBody};
+use super::aligned::differing;
 use super::changes::Changes;
 use super::shown::Shown;
 
@@ -76,11 +77,16 @@ fn pairs(what: &str, then: &Pairs, now: &Pairs, shown: &Shown<'_>, changes: &mut
 }
 
 fn parts(then: &[CapturedPart], now: &[CapturedPart], shown: &Shown<'_>, changes: &mut Changes) {
-    for index in 0..then.len().max(now.len()) {
-        let (was, is) = (then.get(index), now.get(index));
-        if was == is {
-            continue;
-        }
+    let texts = |all: &[CapturedPart]| -> Vec<String> {
+        let one = |part| serde_json::to_string(part).unwrap_or_default();
+        all.iter().map(one).collect()
+    };
+    for (was, is) in differing(&texts(then), &texts(now)) {
+        let index = is.or(was).unwrap_or_default();
+        let (was, is) = (
+            was.and_then(|at| then.get(at)),
+            is.and_then(|at| now.get(at)),
+        );
         let name = is
             .or(was)
             .map_or(String::new(), |part| shown.name(&part.name));
@@ -146,9 +152,15 @@ fn values(
             }
         }
         (Some(Value::Array(then)), Some(Value::Array(now))) => {
-            for index in 0..then.len().max(now.len()) {
-                let at = format!("{at}/{index}");
-                values(&at, then.get(index), now.get(index), shown, changes);
+            let texts =
+                |all: &[Value]| -> Vec<String> { all.iter().map(Value::to_string).collect() };
+            for (was, is) in differing(&texts(then), &texts(now)) {
+                let at = format!("{at}/{}", is.or(was).unwrap_or_default());
+                let (was, is) = (
+                    was.and_then(|at| then.get(at)),
+                    is.and_then(|at| now.get(at)),
+                );
+                values(&at, was, is, shown, changes);
             }
         }
         (then, now) if then == now => {}
@@ -161,15 +173,13 @@ fn values(
 
 pub(super) fn lines(at: &str, then: &str, now: &str, shown: &Shown<'_>, changes: &mut Changes) {
     let (then, now): (Vec<_>, Vec<_>) = (then.lines().collect(), now.lines().collect());
-    for index in 0..then.len().max(now.len()) {
-        let (was, is) = (then.get(index), now.get(index));
-        if was != is {
-            let text = |line: &&str| shown.value(line);
-            changes.text(
-                &format!("{at} line {}", index + 1),
-                was.map(text),
-                is.map(text),
-            );
-        }
+    for (was, is) in differing(&then, &now) {
+        let index = is.or(was).unwrap_or_default();
+        let text = |line: &&str| shown.value(line);
+        changes.text(
+            &format!("{at} line {}", index + 1),
+            was.and_then(|at| then.get(at)).map(text),
+            is.and_then(|at| now.get(at)).map(text),
+        );
     }
 }

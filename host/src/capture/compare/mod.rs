@@ -1,5 +1,6 @@
 //! What differs between a captured call and the same call made again. Pure.
 
+mod aligned;
 mod changes;
 mod content;
 mod outcomes;
@@ -10,15 +11,17 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::call::{Call, Input};
-use super::develop::members;
 use super::exchange::Answer;
 use super::file::Header;
-use super::memory::CapturedChange;
+use super::memory::{CapturedChange, Found};
+use super::plain::plain;
 use super::replay::Replayed;
+use super::vocabulary::{members, settled};
+use super::words::Words;
 use changes::Changes;
 use content::both;
 use outcomes::outcomes;
-use shown::Shown;
+use shown::{Shown, line};
 
 /// What differs in one call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -120,7 +123,10 @@ pub fn compare(
 ) -> CallDifference {
     let shown = Shown {
         show,
-        members: members(&call.input),
+        members: match show {
+            Show::All => Words::default(),
+            Show::Masked => told(header, call),
+        },
         routes: &header.policy.routes,
     };
     let mut changes = Changes::default();
@@ -135,8 +141,39 @@ pub fn compare(
         requests: requests(call, replayed, &shown),
         remembers: remembers(call, replayed, &shown),
         outcome: changes.end(),
-        ended: (call.outcome.summary(), replayed.outcome.summary()),
+        ended: (
+            line(&call.outcome.summary()),
+            line(&replayed.outcome.summary()),
+        ),
     }
+}
+
+/// Words that may be a member's: of the rows, and of whatever else the plugin was told by others, but for those
+/// that are nobody's.
+fn told(header: &Header, call: &Call) -> Words {
+    let routes = header.policy.routes.iter().map(String::as_str);
+    let fields = header.columns.iter().map(|(_, field)| field.as_str());
+    let options = serde_json::Value::Object(header.options.clone());
+    let mut names = settled(routes, fields, &options);
+    names.extend(plain());
+    let mut words = members(&call.input);
+    if let Input::Poll { token } = &call.input {
+        words.add_but(token, &names);
+    }
+    for text in &call.state {
+        if let Found::Text(text) = &text.found {
+            words.add_but(text, &names);
+        }
+    }
+    for exchange in &call.exchanges {
+        if let Answer::Response { headers, body, .. } = &exchange.answer {
+            words.add_but(&body.text(), &names);
+            headers
+                .iter()
+                .for_each(|(_, value)| words.add_but(value, &names));
+        }
+    }
+    words
 }
 
 fn requests(call: &Call, replayed: &Replayed, shown: &Shown<'_>) -> Vec<RequestDifference> {
@@ -146,7 +183,7 @@ fn requests(call: &Call, replayed: &Replayed, shown: &Shown<'_>) -> Vec<RequestD
     for (exchange, of) in &replayed.exchanges {
         let now = &exchange.request;
         let denied = match &exchange.answer {
-            Answer::Denied(why) => Some(why.clone()),
+            Answer::Denied(why) => Some(line(why)),
             _ => None,
         };
         let then = of.and_then(|of| call.exchanges.get(of));

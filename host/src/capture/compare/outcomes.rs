@@ -69,7 +69,7 @@ pub(super) fn outcomes(then: &Outcome, now: &Outcome, shown: &Shown<'_>, changes
             lines("identities", &then, &now, shown, changes);
         }
         (Outcome::Submitted { token: then }, Outcome::Submitted { token }) => {
-            changes.text("token", Some(shown.name(then)), Some(shown.name(token)));
+            changes.text("token", Some(shown.value(then)), Some(shown.value(token)));
         }
         (then, now) => {
             let all = |outcome: &Outcome| told(outcome, shown);
@@ -129,7 +129,7 @@ fn told(outcome: &Outcome, shown: &Shown<'_>) -> String {
             .map(|row| {
                 let which = match (row.row, &row.identity) {
                     (Some(row), _) => row.to_string(),
-                    (None, Some(identity)) => shown.name(identity),
+                    (None, Some(identity)) => shown.value(identity),
                     (None, None) => "?".to_owned(),
                 };
                 format!("; row {which}: {}", shown.name(&row.reason))
@@ -161,7 +161,7 @@ fn told(outcome: &Outcome, shown: &Shown<'_>) -> String {
         }
         Outcome::Succeeded(ended) => format!("import job succeeded: {}", report(ended)),
         Outcome::Failed(ended) => format!("import job failed: {}", report(ended)),
-        Outcome::Submitted { token } => format!("import job started, token {}", shown.name(token)),
+        Outcome::Submitted { token } => format!("import job started, token {}", shown.value(token)),
         outcome => outcome.summary(),
     }
 }

@@ -6,9 +6,14 @@ use super::super::exchange::CapturedRequest;
 use super::super::memory::CapturedChange;
 use super::super::words::{Piece, Words, pieces};
 use super::Show;
+use crate::plugin::tidy;
+
+/// Bytes of one text that is shown: a capture may be a stranger's, and a value as long as it likes.
+const SHOWN_BYTES: usize = 4096;
 
 pub(super) struct Shown<'a> {
     pub(super) show: Show,
+    /// Words that may be a member's.
     pub(super) members: Words,
     pub(super) routes: &'a [String],
 }
@@ -19,7 +24,8 @@ impl Shown<'_> {
         self.without(text, |_| true)
     }
 
-    /// A name, or what a plugin says: words of the call's members are not shown.
+    /// A name, or what a plugin says: no word is shown that the call's rows have, or that somebody else has
+    /// told the plugin.
     pub(super) fn name(&self, text: &str) -> String {
         self.without(text, |word| self.members.has(word))
     }
@@ -64,7 +70,8 @@ impl Shown<'_> {
                 && pairs.all(|(fixed, found)| *fixed == "*" || fixed == found)
         };
         let Some(route) = self.routes.iter().find(fits) else {
-            return self.name(&request.path);
+            let shown = segments.iter().map(|segment| self.segment(segment));
+            return shown.collect::<Vec<_>>().join("/");
         };
         let fixed = route
             .split_once(' ')
@@ -77,9 +84,21 @@ impl Shown<'_> {
         shown.collect::<Vec<_>>().join("/")
     }
 
+    /// A part of a path that no route describes: shown if it looks like a name.
+    fn segment(&self, segment: &str) -> String {
+        let named = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '-' | '.' | ':');
+        let version = segment
+            .strip_prefix('v')
+            .is_some_and(|number| number.len() < 3 && number.chars().all(|c| c.is_ascii_digit()));
+        match version || segment.chars().all(named) {
+            true => self.name(segment),
+            false => self.value(segment),
+        }
+    }
+
     fn without(&self, text: &str, goes: impl Fn(&str) -> bool) -> String {
         if self.show == Show::All {
-            return text.to_owned();
+            return line(text);
         }
         let hide = |text: &str| -> String {
             let one = |c: char| match c {
@@ -95,6 +114,11 @@ impl Shown<'_> {
                 text.to_owned()
             }
         };
-        pieces(text).into_iter().map(one).collect()
+        line(&pieces(text).into_iter().map(one).collect::<String>())
     }
+}
+
+/// On one line, without anything that a terminal obeys.
+pub(super) fn line(text: &str) -> String {
+    tidy::line(text, SHOWN_BYTES)
 }

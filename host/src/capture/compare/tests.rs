@@ -1,5 +1,5 @@
 use super::super::exchange::{CapturedRequest, RequestBody};
-use super::super::outcome::{Decision, Outcome, Rejected};
+use super::super::outcome::{CapturedRefusal, CapturedReport, Decision, Outcome, Rejected};
 use super::super::words::Words;
 use super::changes::LISTED;
 use super::content::bytes;
@@ -81,6 +81,7 @@ fn call(exchanges: Vec<CapturedExchange>) -> Call {
                 cells: vec![CapturedCell(CellKind::Text, "Lovelace".to_owned())],
             }],
         },
+        began: None,
         exchanges,
         state: vec![],
         remembers: vec![],
@@ -297,4 +298,65 @@ fn changes_of_what_a_plugin_remembers_are_compared_by_their_keys() {
         masked[2],
         "list|`xxxxxxxx-00`|`xxxxxxxx-00`, which is not made"
     );
+}
+
+#[test]
+fn of_a_job_nobody_is_shown_though_no_row_says_who_it_may_be() {
+    let report = |reason: &str| {
+        Outcome::Failed(CapturedReport {
+            message: "one row of Lovelace was refused by 17".to_owned(),
+            accepted: Some(1),
+            created: None,
+            updated: None,
+            unchanged: None,
+            refused: Some(1),
+            rows: vec![CapturedRefusal {
+                row: None,
+                identity: Some("ada".to_owned()),
+                field: None,
+                reason: reason.to_owned(),
+            }],
+        })
+    };
+    let answer = Answer::Response {
+        status: 200,
+        headers: vec![],
+        body: Bytes(r#"{"Lovelace":"Countess","id":17}"#.into()),
+        extra: vec![],
+    };
+    let one = exchange("/else/Lovelace/a17/v2", "", answer);
+    let call = Call {
+        input: Input::Poll {
+            token: "job-Byron".to_owned(),
+        },
+        outcome: report("the Countess of Byron is no mailbox"),
+        ..call(vec![one.clone()])
+    };
+    let now = Replayed {
+        outcome: report("another"),
+        ..replayed(vec![(one, None)], vec![0])
+    };
+    let shown = found(&call, &now, Show::Masked);
+    let text = serde_json::to_string(&shown).unwrap();
+    for hidden in ["Lovelace", "Countess", "Byron", "ada", "17"] {
+        assert!(!text.contains(hidden), "{hidden}: {text}");
+    }
+    for kept in [
+        "is no mailbox",
+        "one row of xxxxxxxx was refused by 00",
+        "/else/xxxxxxxx/x00/v2",
+    ] {
+        assert!(text.contains(kept), "{kept}: {text}");
+    }
+}
+
+#[test]
+fn nothing_that_a_terminal_obeys_is_shown_even_if_all_is() {
+    let one = exchange("/users/17", "a\u{1b}[31m\u{202e}b", fine());
+    let call = call(vec![exchange("/users/17", "plain", fine())]);
+    let shown = found(&call, &replayed(vec![(one, Some(0))], vec![]), Show::All);
+    let [RequestDifference::Changed { changes, .. }] = shown.requests.as_slice() else {
+        panic!("{shown:?}");
+    };
+    assert_eq!(changes[0].is.as_deref(), Some("a [31m b"));
 }

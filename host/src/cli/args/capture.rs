@@ -24,11 +24,14 @@ pub struct CaptureArgs {
     /// The file [default: the export's name and `.capture.ndjson`, in this folder].
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Write over a file that is there already.
+    #[arg(long)]
+    pub force: bool,
     /// How long to wait for the calls. What there is by then is written.
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub timeout_seconds: u32,
     /// List the captures of failed calls that the export keeps (`capture_failures`), and capture nothing.
-    #[arg(long, conflicts_with_all = ["batches", "calls", "reveal", "output", "timeout_seconds"])]
+    #[arg(long, conflicts_with_all = ["batches", "calls", "reveal", "output", "force", "timeout_seconds"])]
     pub list: bool,
 }
 

@@ -13,6 +13,8 @@ mod lines;
 
 use std::time::Instant;
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::p2::bindings::http::types;
@@ -23,6 +25,7 @@ use self::lines::{Line, Nothing};
 use super::grant::Grant;
 use super::guard::Guarded;
 use super::limits::Limits;
+use super::moment::Moment;
 use super::types::Level;
 
 pub(super) use given::{GIVEN, is_given};
@@ -45,13 +48,21 @@ pub(super) struct Closed {
 impl Closed {
     pub fn new(grant: &Grant, limits: &Limits) -> Self {
         let line = |level| Line::new(&grant.log, &grant.usage, level);
+        let (now, moment) = (Instant::now(), grant.moment.unwrap_or_else(Moment::now));
+        let mut chance = StdRng::from_seed(moment.seed);
         // What is not named here is empty or denied: variables, arguments, folders, sockets, names.
         let wasi = WasiCtx::builder()
             .stdin(Nothing)
             .stdout(line(Level::Info))
             .stderr(line(Level::Warn))
-            .wall_clock(clocks::Wall)
-            .monotonic_clock(clocks::Monotonic(Instant::now()))
+            .wall_clock(clocks::Wall {
+                began: moment.at,
+                since: now,
+            })
+            .monotonic_clock(clocks::Monotonic(now))
+            .insecure_random_seed(chance.random())
+            .insecure_random(StdRng::from_rng(&mut chance))
+            .secure_random(chance)
             .max_random_size(RANDOM_BYTES)
             .allow_tcp(false)
             .allow_udp(false)

@@ -40,6 +40,11 @@ impl Tame for Guest {
                 random::get_random_bytes(32).len(),
                 insecure::get_insecure_random_bytes(32).len()
             ),
+            "moment" => {
+                let (now, chance) = (wall_clock::now(), random::get_random_u64());
+                let insecure = insecure::get_insecure_random_u64();
+                format!("{} {} {chance} {insecure}", now.seconds, now.nanoseconds)
+            }
             "too much chance" => format!("{} bytes", random::get_random_bytes(1 << 40).len()),
             "print" => {
                 write(&stdout::get_stdout(), "printed for the operator\npri");
