@@ -66,6 +66,12 @@ pub struct LoadLimits {
     /// Memory of the process that compiles it. The largest measured takes 400 MiB.
     pub compile_memory_bytes: u64,
     /// What the component says of itself. A manifest is shown to people; the largest text in one is
+    /// The code that is made of it, in bytes. Of our exporter it is three times the component, and so much
+    /// would be made of the largest component that is taken.
+    pub code_bytes: u64,
+    /// Compiled code of all plugins that is kept on disk, in bytes: eight of the largest, or some versions of
+    /// each plugin of a house full of tenants. What was not used for longest goes first.
+    pub cache_bytes: u64,
     /// the schema of its options.
     pub manifest_bytes: usize,
     /// Guest stack. Interpreters need a mebibyte.
@@ -80,6 +86,8 @@ impl LoadLimits {
             compile: self.compile.max(other.compile),
             compile_memory_bytes: self.compile_memory_bytes.max(other.compile_memory_bytes),
             manifest_bytes: self.manifest_bytes.max(other.manifest_bytes),
+            code_bytes: self.code_bytes.max(other.code_bytes),
+            cache_bytes: self.cache_bytes.max(other.cache_bytes),
             stack_bytes: self.stack_bytes.max(other.stack_bytes),
         }
     }
@@ -118,6 +126,8 @@ impl Default for LoadLimits {
             compile: Duration::from_secs(60),
             compile_memory_bytes: 2 << 30,
             manifest_bytes: 1 << 20,
+            code_bytes: 256 << 20,
+            cache_bytes: 2 << 30,
             stack_bytes: 1 << 20,
         }
     }
@@ -186,7 +196,7 @@ pub const KEYS: [Key<Limits>; 19] = [
 ];
 
 /// The keys of [`LoadLimits`], for authorizations: they say which plugin is loaded.
-pub const LOAD_KEYS: [Key<LoadLimits>; 5] = [
+pub const LOAD_KEYS: [Key<LoadLimits>; 7] = [
     key!("component_mib", 1..=1024, component_bytes, 1 << 20),
     key!("compile_seconds", 1..=3600, compile: Duration::from_secs, as_secs),
     key!(
@@ -196,6 +206,8 @@ pub const LOAD_KEYS: [Key<LoadLimits>; 5] = [
         1 << 20
     ),
     key!("manifest_kib", 1..=65_536, manifest_bytes, 1 << 10),
+    key!("code_mib", 1..=4096, code_bytes, 1 << 20),
+    key!("cache_mib", 1..=1_048_576, cache_bytes, 1 << 20),
     key!("stack_kib", 64..=16_384, stack_bytes, 1 << 10),
 ];
 
