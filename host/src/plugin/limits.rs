@@ -16,8 +16,8 @@ pub struct Limits {
     /// Processor time of guest code in one call, without what it waits for. A batch takes
     /// milliseconds; 5 s leaves room for an interpreter on a busy machine.
     pub cpu: Duration,
-    /// Time that a whole call may take, host work included. Ten times the longest wait for one
-    /// answer, for a batch that meets a slow destination.
+    /// Time that a whole call may take, from the start of its instance on: `open` and the host's work for
+    /// it included. Ten times the longest wait for one answer, for a batch that meets a slow destination.
     pub wall: Duration,
     /// The same for `submit`, which uploads a whole staged file: a gigabyte at 300 kB/s.
     pub upload_wall: Duration,

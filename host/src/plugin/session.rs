@@ -1,8 +1,8 @@
 //! One instance, good for one call: opened with the settings, called, thrown away.
 
 use std::future::Future;
-use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 use wasmtime::Store;
 
@@ -34,17 +34,20 @@ pub struct Session {
     store: Store<Guarded>,
     instance: Instance,
     columns: usize,
+    /// When it was made: what a call may take counts from here, so that whoever takes long to start or to
+    /// open has the less for what it is called for.
+    began: Instant,
 }
 
-/// Makes a call of an instance within a deadline; answers the result with who is to blame.
+/// Makes a call of an instance within so much time since it was made; answers the result with who is to blame.
 macro_rules! call {
     ($session:ident, $name:literal, $wall:expr, $method:ident ( $($argument:expr),* )) => {{
-        let wall = $wall;
+        let deadline = $session.began + $wall;
         let watch = $session.store.data().watch.clone();
         $session.store.data_mut().access = access($name);
         let turn = $session.store.data().turn.clone();
         let call = $session.instance.$method(&mut $session.store, $($argument),*);
-        let answer = bounded(wall, cpu::guest(&watch, turn.during(call))).await;
+        let answer = bounded(deadline, cpu::guest(&watch, turn.during(call))).await;
         $session.answer($name, answer)
     }};
 }
@@ -98,16 +101,18 @@ impl Session {
         columns: usize,
     ) -> Result<Self, CallError> {
         grant.usage.call();
+        let began = Instant::now();
         let mut store = Guarded::store(&code.engine, grant, limits);
         store.data_mut().stack_kib = code.stack_kib;
         let watch = store.data().watch.clone();
         let turn = store.data().turn.clone();
         let instance = turn.during(code.pre.instantiate(&mut store));
-        match bounded(limits.wall, cpu::guest(&watch, instance)).await {
+        match bounded(began + limits.wall, cpu::guest(&watch, instance)).await {
             Ok(Ok(instance)) => Ok(Self {
                 store,
                 instance,
                 columns,
+                began,
             }),
             Ok(Err(error)) => Err(why(&store, "instantiate", &error)),
             Err(_) => Err(late(&limits, "instantiate")),
@@ -153,7 +158,7 @@ impl Session {
     pub async fn deliver(mut self, rows: &Rows) -> Result<Delivery, CallError> {
         let batch = rows.batch(self.columns);
         let wall = self.limits().wall;
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         let delivery = call!(self, "deliver", wall, deliver(batch));
         self.store.data().grant.usage.delivered_in(began.elapsed());
         let mut delivery = delivery?.map_err(said)?;
@@ -188,8 +193,8 @@ fn access(call: &str) -> Access {
     }
 }
 
-async fn bounded<R>(wall: Duration, call: impl Future<Output = R>) -> Result<R, Elapsed> {
-    tokio::time::timeout(wall, call).await
+async fn bounded<R>(deadline: Instant, call: impl Future<Output = R>) -> Result<R, Elapsed> {
+    tokio::time::timeout_at(deadline, call).await
 }
 
 fn said(problem: Problem) -> CallError {
@@ -205,7 +210,7 @@ fn late(limits: &Limits, call: &'static str) -> CallError {
         "submit" => "upload_wall_seconds",
         _ => "wall_seconds",
     };
-    let found = "it has not ended, the host's work for it included".to_owned();
+    let found = "it has not ended, its start and the host's work for it included".to_owned();
     CallError::Limit(limits.reached(call, limit, found))
 }
 

@@ -109,6 +109,15 @@ pub const WASI: &[Case] = &[
 pub const WASI_REQUESTS: &[&str] = &[
     // What was granted: the way below the endpoint, whatever that is, and bodies of a size.
     "POST|https|destination|/users",
+    // Neither `open` nor `deliver` takes that long.
+    delivers(
+        "wasi",
+        &["doze"],
+        Trying("live", &["`deliver` ran into its limit `wall_seconds` = 3"]),
+    )
+    .how("doze")
+    .limits(&[("wall_seconds", 3)])
+    .named("wasi_doze"),
     "GET|http|destination|/answers/one?a=b%20c",
     "POST|http|DESTINATION|/users|body|2",
     // More than a guest's memory holds.
