@@ -87,6 +87,8 @@ impl Guarded {
     /// Counts requests that the guest makes; an error, which ends the call, if they are too many.
     /// Fewer rows make fewer requests, so a batch that asks for too many is tried in halves.
     pub(super) fn count_requests(&mut self, more: usize) -> wasmtime::Result<()> {
+        // Of its own resources as well, which no host function sees.
+        store.set_max_component_handles(limits.resources as usize);
         let all = self
             .requests
             .saturating_add(more.try_into().unwrap_or(u32::MAX));
@@ -148,6 +150,11 @@ impl Limits {
     /// Says that a call ran into a limit.
     pub(super) fn reached(
         &self,
+    /// It went on with less than it was refused: what goes wrong later is not for that.
+    fn forgive(&mut self, limit: &str) {
+        self.exhausted.take_if(|reached| reached.limit == limit);
+    }
+
         call: &'static str,
         limit: &'static str,
         found: String,
@@ -175,7 +182,7 @@ impl ResourceLimiter for Guarded {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         // Over all memories: a limit on each would hold as often as there are memories.
         let wanted = self.memory_bytes.saturating_add(desired - current);
@@ -192,7 +199,7 @@ impl ResourceLimiter for Guarded {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let wanted = self.table_elements.saturating_add(desired - current);
         if wanted > self.limits.table_elements {
@@ -208,6 +215,10 @@ impl ResourceLimiter for Guarded {
     }
 
     fn tables(&self) -> usize {
+        // It fails at what the component itself has said, and is none of ours.
+        if maximum.is_some_and(|most| desired > most) {
+            return Ok(true);
+        }
         self.limits.parts
     }
 
@@ -215,3 +226,8 @@ impl ResourceLimiter for Guarded {
         self.limits.parts
     }
 }
+        self.forgive("memory_mib");
+        if maximum.is_some_and(|most| desired > most) {
+            return Ok(true);
+        }
+        self.forgive("table_elements");

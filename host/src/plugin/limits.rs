@@ -28,9 +28,10 @@ pub struct Limits {
     pub requests: u32,
     /// Requests of one call that are under way at a time. The authorization's quota holds as well.
     pub requests_at_once: u32,
-    /// What a component with WASI has the host hold for it at a time: streams, requests, headers, things
-    /// to wait for. An interpreter holds a dozen; each request under way adds half a dozen. At their largest
-    /// (headers) these take as much as its memory may.
+    /// What a component has the host hold for it at a time: with WASI streams, requests, headers, things to
+    /// wait for; and handles, also those of resources of its own, as well as what is lent of them. An interpreter
+    /// holds a dozen; each request under way adds half a dozen. At their largest (headers) these take as much as
+    /// its memory may.
     pub resources: u32,
     /// Path, query and headers of one request. What most servers take of them in all is 8 KiB.
     pub header_bytes: usize,
@@ -65,13 +66,13 @@ pub struct LoadLimits {
     pub compile: Duration,
     /// Memory of the process that compiles it. The largest measured takes 400 MiB.
     pub compile_memory_bytes: u64,
-    /// What the component says of itself. A manifest is shown to people; the largest text in one is
     /// The code that is made of it, in bytes. Of our exporter it is three times the component, and so much
     /// would be made of the largest component that is taken.
     pub code_bytes: u64,
     /// Compiled code of all plugins that is kept on disk, in bytes: eight of the largest, or some versions of
     /// each plugin of a house full of tenants. What was not used for longest goes first.
     pub cache_bytes: u64,
+    /// What the component says of itself. A manifest is shown to people; the largest text in one is
     /// the schema of its options.
     pub manifest_bytes: usize,
     /// Guest stack. Interpreters need a mebibyte.
@@ -85,9 +86,9 @@ impl LoadLimits {
             component_bytes: self.component_bytes.max(other.component_bytes),
             compile: self.compile.max(other.compile),
             compile_memory_bytes: self.compile_memory_bytes.max(other.compile_memory_bytes),
-            manifest_bytes: self.manifest_bytes.max(other.manifest_bytes),
             code_bytes: self.code_bytes.max(other.code_bytes),
             cache_bytes: self.cache_bytes.max(other.cache_bytes),
+            manifest_bytes: self.manifest_bytes.max(other.manifest_bytes),
             stack_bytes: self.stack_bytes.max(other.stack_bytes),
         }
     }
@@ -125,9 +126,9 @@ impl Default for LoadLimits {
             component_bytes: 64 << 20,
             compile: Duration::from_secs(60),
             compile_memory_bytes: 2 << 30,
-            manifest_bytes: 1 << 20,
             code_bytes: 256 << 20,
             cache_bytes: 2 << 30,
+            manifest_bytes: 1 << 20,
             stack_bytes: 1 << 20,
         }
     }
@@ -205,9 +206,9 @@ pub const LOAD_KEYS: [Key<LoadLimits>; 7] = [
         compile_memory_bytes,
         1 << 20
     ),
-    key!("manifest_kib", 1..=65_536, manifest_bytes, 1 << 10),
     key!("code_mib", 1..=4096, code_bytes, 1 << 20),
     key!("cache_mib", 1..=1_048_576, cache_bytes, 1 << 20),
+    key!("manifest_kib", 1..=65_536, manifest_bytes, 1 << 10),
     key!("stack_kib", 64..=16_384, stack_bytes, 1 << 10),
 ];
 

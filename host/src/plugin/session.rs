@@ -218,9 +218,6 @@ fn late(limits: &Limits, call: &'static str) -> CallError {
 /// for the plugin's author and goes no further than the debug log.
 fn why(store: &Store<Guarded>, call: &'static str, error: &wasmtime::Error) -> CallError {
     let state = store.data();
-    if let Some(reached) = state.reached(call) {
-        return CallError::Limit(reached);
-    }
     tracing::debug!(call, "plugin trapped: {error:#}");
     let limit = |limit, found: &str| {
         let reached = state.limits.reached(call, limit, found.to_owned());
@@ -234,17 +231,31 @@ fn why(store: &Store<Guarded>, call: &'static str, error: &wasmtime::Error) -> C
             value: state.stack_kib,
             found: "it recursed too deeply".to_owned(),
         }),
-        Some(trap) => CallError::Trap {
-            call,
-            reason: trap.to_string(),
-        },
-        // The types of these errors are wasmtime's own; tests of hostile guests notice other words.
+        // The types of these errors are wasmtime's own; tests notice other words.
         None if root.contains("hostcalls has been exhausted") => {
             limit("lift_mib", "it handed over more in one piece")
         }
         None if root.contains("resource limit exceeded") => limit("parts", &root),
         None if wasi::overfull(error) => limit("resources", "it has the host hold more"),
-        None if let Some(reason) = wasi::exited(error) => CallError::Trap { call, reason },
-        None => CallError::Trap { call, reason: root },
+        // What says by itself which limit it was comes first: memory that was refused before may be none
+        // of the reasons. What does not is most likely for that.
+        trap => match (state.reached(call), trap) {
+            (Some(reached), _) => CallError::Limit(reached),
+            (None, Some(trap)) => CallError::Trap {
+                call,
+                reason: trap.to_string(),
+            },
+            (None, None) => {
+                let reason = wasi::exited(error).unwrap_or(root);
+                CallError::Trap { call, reason }
+            }
+        },
     }
 }
+        None if root.contains("handle limit exceeded") => {
+            limit("resources", "it holds more handles")
+        }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
