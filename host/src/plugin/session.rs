@@ -13,7 +13,7 @@ use super::contract;
 use super::error::{CallError, Reached};
 use super::flat::Rows;
 use super::grant::Grant;
-use super::guard::Guarded;
+use super::guard::{Allowed, Guarded};
 use super::instance::{Instance, Pre};
 use super::limits::{Limits, LoadLimits};
 use super::tidy;
@@ -44,7 +44,7 @@ macro_rules! call {
     ($session:ident, $name:literal, $wall:expr, $method:ident ( $($argument:expr),* )) => {{
         let deadline = $session.began + $wall;
         let watch = $session.store.data().watch.clone();
-        $session.store.data_mut().access = access($name);
+        $session.store.data_mut().allowed = allowed($name);
         let turn = $session.store.data().turn.clone();
         let call = $session.instance.$method(&mut $session.store, $($argument),*);
         let answer = bounded(deadline, cpu::guest(&watch, turn.during(call))).await;
@@ -184,12 +184,18 @@ impl Session {
     }
 }
 
-/// What a function may do with what the plugin remembers: most must answer the same whatever that is.
-fn access(call: &str) -> Access {
-    match call {
-        "check" => Access::Read,
-        "submit" | "poll" | "deliver" => Access::Change,
-        _ => Access::None,
+/// What a function of the contract may use. Those that only compute must answer the same whatever is
+/// remembered, and whatever the destination would say.
+fn allowed(call: &'static str) -> Allowed {
+    let (state, requests) = match call {
+        "check" => (Access::Read, true),
+        "submit" | "poll" | "deliver" => (Access::Change, true),
+        _ => (Access::None, false),
+    };
+    Allowed {
+        call,
+        state,
+        requests,
     }
 }
 
@@ -236,6 +242,9 @@ fn why(store: &Store<Guarded>, call: &'static str, error: &wasmtime::Error) -> C
             limit("lift_mib", "it handed over more in one piece")
         }
         None if root.contains("resource limit exceeded") => limit("parts", &root),
+        None if root.contains("handle limit exceeded") => {
+            limit("resources", "it holds more handles")
+        }
         None if wasi::overfull(error) => limit("resources", "it has the host hold more"),
         // What says by itself which limit it was comes first: memory that was refused before may be none
         // of the reasons. What does not is most likely for that.
@@ -252,9 +261,6 @@ fn why(store: &Store<Guarded>, call: &'static str, error: &wasmtime::Error) -> C
         },
     }
 }
-        None if root.contains("handle limit exceeded") => {
-            limit("resources", "it holds more handles")
-        }
 
 #[cfg(test)]
 #[path = "session_tests.rs"]
