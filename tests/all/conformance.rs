@@ -61,7 +61,7 @@ async fn what_is_broken_is_told_with_what_was_seen_and_how_to_mend_it() -> Resul
         "\ndeliver-throttled\n  expected  429 is throttled with the Retry-After",
         "\n  seen      with `Retry-After: 7` retry-after-ms is None\n",
         "\n  mend      read `retry-after`",
-        "\n39 of 40 rules hold, 1 broken, 0 skipped\n",
+        "\n40 of 41 rules hold, 1 broken, 0 skipped\n",
     ] {
         ensure!(ended.stdout.contains(says), "not said: {says}\n{ended:?}");
     }

@@ -20,7 +20,7 @@ mod street;
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::world::KEY;
 
@@ -125,6 +125,28 @@ async fn what_was_not_granted_is_not_sent() -> Result<()> {
     };
     let ways = row.reason.matches("denied: ").count();
     ensure!(ways == 6, "{}", row.reason);
+    // Whoever only computes may ask for nothing, in whichever way; what may be asked for is sent.
+    let early = REQUESTS.last().context("no case")?;
+    let rows = left.street.quarantine(early)?;
+    let told = rows.iter().map(|row| &row.reason);
+    let mut told: Vec<_> = told
+        .map(|reason| {
+            let denied = reason.matches("` may make no requests").count();
+            (denied, reason.matches("answered 200").count())
+        })
+        .collect();
+    told.sort_unstable();
+    ensure!(told == [(0, 4), (4, 0), (4, 0), (4, 0)], "{rows:#?}");
+    ensure!(destination.requests(early.name).len() == 4, "{told:?}");
+    let status = left.status(early);
+    let counted = status["usage"][0]["denied"]["function"].as_u64();
+    ensure!(counted.is_some_and(|n| n >= 12), "{status:#}");
+    for says in [
+        "WARN `describe` has asked for requests, which it may not make: denied",
+        "reason=`open` may make no requests",
+    ] {
+        ensure!(left.said.contains(says), "not {says:?}: {}", left.said);
+    }
     Ok(())
 }
 
@@ -139,7 +161,10 @@ async fn closed_wasi_is_closed() -> Result<()> {
         "printed line 1 of a flood",
         "log_lines_per_second",
         "wasi:http: a request's body would take more than limit `memory_mib` = 16",
-        "the URL is not below the endpoint of the authorization",
+        "wasi:http: an answer's headers are larger than 4 times limit `header_bytes` = 8192",
+        r#"export=wasi_http/everyone method=POST route="none" reason=the URL is not below the endpoint"#,
+        r#"method=GET route="none; the nearest is GET /answers/*: the path has 1 segments, the route 2" reason=no route"#,
+        r#"method=POST route="POST /users" reason=header `authorization` is set by the host"#,
     ] {
         ensure!(left.said.contains(says), "not {says:?}: {}", left.said);
     }
@@ -149,7 +174,11 @@ async fn closed_wasi_is_closed() -> Result<()> {
         .filter_map(|r| r.head.lines().next())
         .collect();
     let granted = [
+        "GET /wasi_http/answers/chunk HTTP/1.1",
+        "GET /wasi_http/answers/cut HTTP/1.1",
+        "GET /wasi_http/answers/endless HTTP/1.1",
         "GET /wasi_http/answers/one?a=b+c HTTP/1.1",
+        "GET /wasi_http/answers/wide HTTP/1.1",
         "POST /wasi_http/users HTTP/1.1",
     ];
     ensure!(lines == BTreeSet::from(granted), "{lines:#?}");
@@ -157,7 +186,8 @@ async fn closed_wasi_is_closed() -> Result<()> {
         ensure!(request.head.contains(KEY), "{}", request.head);
     }
     // The destination says the key back, and the guest does not get to see it.
-    let rows = left.street.quarantine(&WASI[3])?;
+    let asks = WASI.iter().find(|case| case.name == "wasi_http");
+    let rows = left.street.quarantine(asks.context("no case")?)?;
     ensure!(
         rows.iter().any(|row| row.reason.contains("x-heard")),
         "nothing was said back"

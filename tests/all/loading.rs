@@ -144,6 +144,36 @@ async fn what_cannot_be_started_is_told_and_holds_up_nobody() -> Result<()> {
     world.prove().await
 }
 
+/// What is made of a component is bounded as well: whether it is compiled or was kept.
+#[tokio::test]
+async fn code_that_is_larger_than_was_granted_is_not_run() -> Result<()> {
+    let world = World::new(1, 0).await?;
+    let limited = |limit: &str| {
+        let table = format!("[authorizations.main.limits]\n{limit}\n\n[exports.everyone]");
+        let text = world.tenant.text().replace("[exports.everyone]", &table);
+        std::fs::write(world.path("test.toml"), text)
+    };
+    // The exporter's code is a little more than a mebibyte.
+    let says = "its limit `code_mib` = 1: the code that is made of it is larger";
+    for kept in [false, true] {
+        limited("code_mib = 1")?;
+        let ended = world.run(&["--until-idle"]).await?;
+        ensure!(ended.code == Some(4), "{kept}: {ended:?}");
+        ensure!(ended.stderr.contains(says), "{kept}: {ended:?}");
+        // Too large to be kept is not too large to be run.
+        limited("cache_mib = 1")?;
+        let ended = world.run(&["--until-idle"]).await?;
+        ensure!(ended.code == Some(world.good_end()), "{kept}: {ended:?}");
+        let told = ended.stderr.contains("more than limit `cache_mib` = 1");
+        ensure!(told != kept && entry(&world).is_ok() == kept, "{ended:?}");
+        limited("code_mib = 64")?;
+        let ended = world.run(&["--until-idle"]).await?;
+        ensure!(ended.code == Some(world.good_end()), "{kept}: {ended:?}");
+        ensure!(entry(&world).is_ok(), "nothing is kept");
+    }
+    world.prove().await
+}
+
 #[tokio::test]
 async fn a_component_that_takes_too_much_to_compile_is_given_up() -> Result<()> {
     let world = World::new(1, 0).await?;

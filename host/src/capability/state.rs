@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 
 use crate::plugin::Limits;
+use crate::plugin::tidy::plain;
 use crate::plugin::types::StateFailure as Failure;
 
 /// The longest key. Keys are names, which people read.
@@ -148,8 +149,10 @@ fn denied(why: &str) -> Failure {
 /// Keys are shown to people. The key itself is not repeated: it may be anything.
 fn named(key: &str) -> Result<(), Failure> {
     match key.len() {
-        1..=KEY_BYTES if !key.contains(char::is_control) => Ok(()),
-        1..=KEY_BYTES => Err(denied("the key holds a control character")),
+        1..=KEY_BYTES if key.chars().all(plain) => Ok(()),
+        1..=KEY_BYTES => Err(denied(
+            "the key holds a control character, or one that turns letters around",
+        )),
         length => Err(Failure::Denied(format!(
             "the key has {length} bytes; it must have 1 to {KEY_BYTES}"
         ))),
@@ -280,7 +283,14 @@ mod tests {
     #[tokio::test]
     async fn keys_are_names_and_values_are_short() {
         let state = state();
-        for key in ["", "a\nb", "\u{9b}", &"k".repeat(KEY_BYTES + 1)] {
+        for key in [
+            "",
+            "a\nb",
+            "\u{9b}",
+            "a\u{202e}b",
+            "a\u{2067}",
+            &"k".repeat(KEY_BYTES + 1),
+        ] {
             let looked = state.get(Access::Change, key.to_owned()).await;
             assert!(matches!(looked, Err(Failure::Denied(_))), "{key:?}");
             let changed = state

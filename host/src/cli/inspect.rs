@@ -102,10 +102,12 @@ fn print(plugin: &Plugin) -> anyhow::Result<()> {
             None if required.contains(&name.as_str()) => "required".to_owned(),
             None => "no default".to_owned(),
         };
-        println!(
-            "  {name}  ({default})\n      {}",
-            option["description"].as_str().unwrap_or_default()
-        );
+        println!("  {name}  ({default})");
+        // Each line stands further in, so that none looks like one of ours.
+        let description = option["description"].as_str().unwrap_or_default();
+        for line in description.split('\n') {
+            println!("      {line}");
+        }
     }
     let limits = &manifest.limits;
     println!(

@@ -1,6 +1,7 @@
 //! Calls of the plugin under test: in the real sandbox, with the real limits, each in a fresh
 //! instance, and with a destination that is a script.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::capability::http::{Asked, Policy, Script, Scripted};
@@ -34,6 +35,8 @@ pub struct Noticed {
     pub peak: u64,
     /// Traps, broken promises and limits, each once.
     pub failures: Vec<String>,
+    /// Functions that have asked for requests though they may make none.
+    pub outspoken: BTreeSet<&'static str>,
     /// Findings, with how many columns there were.
     pub findings: Vec<(Finding, usize)>,
 }
@@ -188,6 +191,7 @@ impl Bench {
             Ok(session) => work(session).await,
             Err(error) => Err(error),
         };
+        self.listen("stage", &usage);
         let peak = usage.take().used.peak_memory_bytes;
         self.noticed(|noticed| noticed.peak = noticed.peak.max(peak));
         if let Err(error) = &answer {
@@ -209,11 +213,21 @@ impl Bench {
         let mut settings = settings.clone();
         // A name that no plugin knows, with another value in each call: it is to be ignored.
         settings.extra = vec![("conformance-call".to_owned(), call.to_string())];
+        let usage = grant.usage.clone();
         let opened = self.plugin.open(&settings, grant, self.limits).await;
+        self.listen("open", &usage);
         if let Err(error) = &opened {
             self.notice(error, settings.columns.len());
         }
         opened
+    }
+
+    /// Notices whether a function was denied a request for what it is. Of those behind `open` only
+    /// `stage` is.
+    fn listen(&self, call: &'static str, usage: &Usage) {
+        if usage.take().used.denied_to_functions() > 0 {
+            self.noticed(|noticed| noticed.outspoken.insert(call));
+        }
     }
 
     fn notice(&self, error: &CallError, columns: usize) {

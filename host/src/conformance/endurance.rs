@@ -25,6 +25,18 @@ const ROOM: u64 = 8 << 20;
 /// Bytes of memory for a byte of the batch and of what is made of it: copies, and growing by halves.
 const EACH: u64 = 32;
 
+/// Nobody who only computes has asked for anything, in all calls before.
+pub fn silence(bench: &Bench) -> Outcome {
+    let mut asked = bench.noticed(|noticed| noticed.outspoken.clone());
+    if bench.plugin.asked_to_describe {
+        asked.insert("describe");
+    }
+    ensure(asked.is_empty(), || {
+        let asked: Vec<_> = asked.iter().map(|call| format!("`{call}`")).collect();
+        format!("requests were asked for by {}", asked.join(" and "))
+    })
+}
+
 /// No value in what is said, of whatever the destination quotes.
 pub async fn secrecy(bench: &Bench, subject: &Subject) -> Outcome {
     for column in 0..subject.columns() {

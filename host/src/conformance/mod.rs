@@ -125,6 +125,7 @@ async fn of_calls(rule: Rule, bench: &Bench, subject: &Subject, good: &Good, see
         Rule::DeliverOdd => decisions::odd(bench, subject, good).await,
         Rule::DeliverRefused => decisions::refused(bench, subject).await,
         Rule::DeliverPartial => decisions::partial(bench, subject, good).await,
+        Rule::Silence => endurance::silence(bench),
         Rule::Secrecy => endurance::secrecy(bench, subject).await,
         Rule::Memory => endurance::memory(bench, subject, good).await,
         Rule::Survives => endurance::survives(bench, subject, good, seed).await,

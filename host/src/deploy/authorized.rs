@@ -91,7 +91,7 @@ impl Authorized {
             None => Http::Nothing,
             Some(account) => {
                 let gate = Gate::new(policy.clone(), account.clone(), inner.egress.clone())?;
-                Http::Gate(Arc::new(gate))
+                Http::Gate(Arc::new(gate.of(spec.name())))
             }
         };
         Ok(Way { policy, http })

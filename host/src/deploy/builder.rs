@@ -171,7 +171,7 @@ impl Builder {
         };
         let account = Arc::new(Account::new(credential, REQUESTS_IN_FLIGHT));
         let gate = Gate::new(policy, account, Egress::new(addresses, None))?;
-        let http = Http::Gate(Arc::new(gate));
+        let http = Http::Gate(Arc::new(gate.of(self.spec.name())));
         Ok(Export::start(self.spec, self.plugin, http, directory).await?)
     }
 }

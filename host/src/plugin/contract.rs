@@ -1,14 +1,15 @@
 //! The promises that a component makes with its answers, checked before anything relies on them.
 //! Pure. Every reason names the promise, never a value.
 
+use super::tidy::plain;
 use super::types::{Delivery, Manifest, Rejection, Staged};
 
 /// A job token is kept in the store and handed back: as long as a long URL, no longer.
 pub const TOKEN_LIMIT_BYTES: usize = 4096;
 
 pub(super) fn manifest(manifest: &Manifest) -> Result<(), String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if manifest.name.is_empty() || !manifest.name.chars().all(plain) {
+    let simple = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if manifest.name.is_empty() || !manifest.name.chars().all(simple) {
         return Err("`name` must be lower-case letters, digits and `-`".to_owned());
     }
     if manifest.auth_methods.is_empty() {
@@ -17,12 +18,21 @@ pub(super) fn manifest(manifest: &Manifest) -> Result<(), String> {
     if manifest.routes.is_empty() {
         return Err("`routes` must hold at least one".to_owned());
     }
-    if shown(manifest).any(|text| text.contains(char::is_control)) {
-        return Err("no text may hold a line break or another control character".to_owned());
+    if !shown(manifest).all(|text| text.chars().all(plain)) {
+        return Err(
+            "no text may hold a line break, another control character, or one that turns letters around"
+                .to_owned(),
+        );
     }
     let schema: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&manifest.options_schema)
             .map_err(|error| format!("`options-schema` must be a JSON object: {error}"))?;
+    if !schema.iter().all(|(key, value)| tame(key) && texts(value)) {
+        return Err(
+            "no text in `options-schema` may hold a control character or one that turns letters around"
+                .to_owned(),
+        );
+    }
     references(&schema)
 }
 
@@ -51,6 +61,32 @@ fn shown(manifest: &Manifest) -> impl Iterator<Item = &String> {
         .chain(routes.flat_map(|r| [&r.method, &r.path, &r.purpose]))
         .chain(fields.flat_map(|f| [&f.name, &f.format, &f.description]))
         .chain(&manifest.custom_fields)
+        .chain(manifest.extra.iter().flat_map(|(key, text)| [key, text]))
+}
+
+/// Descriptions in a schema may have several lines, which are shown one by one.
+fn tame(text: &str) -> bool {
+    text.chars().all(|c| plain(c) || matches!(c, '\n' | '\t'))
+}
+
+/// Whether every text of a value is tame.
+fn texts(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    let mut ahead = vec![value];
+    while let Some(value) = ahead.pop() {
+        match value {
+            Value::String(text) if !tame(text) => return false,
+            Value::Object(object) => {
+                if !object.keys().all(|key| tame(key)) {
+                    return false;
+                }
+                ahead.extend(object.values());
+            }
+            Value::Array(items) => ahead.extend(items),
+            _ => {}
+        }
+    }
+    true
 }
 
 /// A schema that points at parts of itself can stand for one that is exponentially larger, or has no
@@ -80,9 +116,9 @@ pub(super) fn token(token: &str) -> Result<(), String> {
             "the job token has {n} bytes; at most {TOKEN_LIMIT_BYTES} are kept"
         )),
         // It stands in receipts, where people read it.
-        _ if token.contains(char::is_control) => {
-            Err("the job token holds a control character".to_owned())
-        }
+        _ if !token.chars().all(plain) => Err(
+            "the job token holds a control character, or one that turns letters around".to_owned(),
+        ),
         _ => Ok(()),
     }
 }
@@ -218,6 +254,8 @@ mod tests {
             (String::new(), false),
             ("17\n18".to_owned(), false),
             ("\u{1b}[31m".to_owned(), false),
+            ("17\u{202e}81".to_owned(), false),
+            ("17\u{2028}18".to_owned(), false),
         ] {
             assert_eq!(token(&text).is_ok(), fine, "{text:?}");
         }

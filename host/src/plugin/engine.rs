@@ -54,6 +54,8 @@ pub struct Plugin {
     slots: Slots,
     /// What the component says of itself.
     pub manifest: Arc<Manifest>,
+    /// Whether it has asked for requests to say so, which were denied.
+    pub(crate) asked_to_describe: bool,
     /// What was seen on the file.
     pub inspection: Arc<Inspection>,
 }
@@ -140,6 +142,7 @@ impl Engine {
         };
         let mut grant = Grant::none(LogSink::new(&path.display().to_string(), limits));
         grant.turns.share(&self.0.slots);
+        let usage = grant.usage.clone();
         let manifest = Session::describe(&code, grant, *limits, load)
             .await
             .map_err(|source| LoadError::Describe {
@@ -150,12 +153,19 @@ impl Engine {
             path: path.to_owned(),
             reason,
         })?;
+        let asked_to_describe = usage.take().used.denied_to_functions() > 0;
+        if asked_to_describe {
+            // Said here, where there is no gate yet that would.
+            let plugin = path.display();
+            tracing::warn!(%plugin, "`describe` has asked for requests, which it may not make: denied");
+        }
         Ok(Plugin {
             code,
             _machine: machine,
             _component: component,
             slots: self.0.slots.clone(),
             manifest: Arc::new(manifest),
+            asked_to_describe,
             inspection: Arc::new(seen),
         })
     }

@@ -27,6 +27,24 @@ pub(super) struct Exhausted {
     found: String,
 }
 
+/// What the function that is being called may use of the grant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowed {
+    /// Its name in the contract.
+    pub call: &'static str,
+    /// What it may do with what the plugin remembers.
+    pub state: Access,
+    /// Whether it may make requests.
+    pub requests: bool,
+}
+
+impl Allowed {
+    /// The function, if it may make no requests.
+    pub fn mute(&self) -> Option<&'static str> {
+        (!self.requests).then_some(self.call)
+    }
+}
+
 /// The data of a store: the grant, and the account of what the guest has used.
 pub(super) struct Guarded {
     pub(super) grant: Grant,
@@ -34,8 +52,8 @@ pub(super) struct Guarded {
     pub(super) turn: Turn,
     pub(super) watch: Arc<Stopwatch>,
     pub(super) stack_kib: u64,
-    /// What the function that is being called may do with what the plugin remembers.
-    pub(super) access: Access,
+    /// Another with each call.
+    pub(super) allowed: Allowed,
     /// Nothing, until the guest asks for something of WASI.
     pub(super) wasi: Option<Box<Closed>>,
     exhausted: Option<Exhausted>,
@@ -54,7 +72,11 @@ impl Guarded {
             limits,
             watch: Arc::default(),
             stack_kib: 0,
-            access: Access::None,
+            allowed: Allowed {
+                call: "instantiate",
+                state: Access::None,
+                requests: false,
+            },
             wasi: None,
             exhausted: None,
             memory_bytes: 0,
@@ -65,6 +87,8 @@ impl Guarded {
         let mut store = Store::new(engine, state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(limits.lift_bytes);
+        // Of its own resources as well, which no host function sees.
+        store.set_max_component_handles(limits.resources as usize);
         store.set_epoch_deadline(1);
         // An epoch says when to look; what is looked at is the time that guest code has computed,
         // not the time that went by: a host call may take long, and the thread be interrupted.
@@ -111,13 +135,24 @@ impl Guarded {
 
     /// Who asks when the guest makes a request, and within which bounds.
     pub(super) fn asking(&self) -> Asking<'_> {
-        asking(&self.limits, self.grant.staged.as_ref(), &self.grant.usage)
+        let mute = self.allowed.mute();
+        asking(
+            &self.limits,
+            self.grant.staged.as_ref(),
+            &self.grant.usage,
+            mute,
+        )
     }
 
     /// The bound that the instance ran into, if it did, with its value.
     pub(super) fn reached(&self, call: &'static str) -> Option<Reached> {
         let Exhausted { limit, found } = self.exhausted.clone()?;
         Some(self.limits.reached(call, limit, found))
+    }
+
+    /// It went on with less than it was refused: what goes wrong later is not for that.
+    fn forgive(&mut self, limit: &str) {
+        self.exhausted.take_if(|reached| reached.limit == limit);
     }
 
     fn exhaust(&mut self, limit: &'static str, found: String) -> wasmtime::Error {
@@ -132,8 +167,10 @@ pub(super) fn asking<'a>(
     limits: &Limits,
     staged: Option<&'a StagedFile>,
     usage: &'a Usage,
+    mute: Option<&'static str>,
 ) -> Asking<'a> {
     Asking {
+        mute,
         staged,
         header_bytes: limits.header_bytes,
         answer_bytes: limits.answer_bytes,
@@ -141,6 +178,7 @@ pub(super) fn asking<'a>(
         room: None,
         at_once: limits.requests_at_once as usize,
         usage,
+        refused: None,
     }
 }
 
@@ -175,8 +213,12 @@ impl ResourceLimiter for Guarded {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // It fails at what the component itself has said, and is none of ours.
+        if maximum.is_some_and(|most| desired > most) {
+            return Ok(true);
+        }
         // Over all memories: a limit on each would hold as often as there are memories.
         let wanted = self.memory_bytes.saturating_add(desired - current);
         if wanted > self.limits.memory_bytes {
@@ -184,6 +226,7 @@ impl ResourceLimiter for Guarded {
             return Ok(false);
         }
         self.memory_bytes = wanted;
+        self.forgive("memory_mib");
         self.grant.usage.memory(wanted as u64);
         Ok(true)
     }
@@ -192,14 +235,18 @@ impl ResourceLimiter for Guarded {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|most| desired > most) {
+            return Ok(true);
+        }
         let wanted = self.table_elements.saturating_add(desired - current);
         if wanted > self.limits.table_elements {
             self.exhaust("table_elements", format!("it asked for {wanted} elements"));
             return Ok(false);
         }
         self.table_elements = wanted;
+        self.forgive("table_elements");
         Ok(true)
     }
 

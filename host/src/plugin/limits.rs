@@ -16,8 +16,8 @@ pub struct Limits {
     /// Processor time of guest code in one call, without what it waits for. A batch takes
     /// milliseconds; 5 s leaves room for an interpreter on a busy machine.
     pub cpu: Duration,
-    /// Time that a whole call may take, host work included. Ten times the longest wait for one
-    /// answer, for a batch that meets a slow destination.
+    /// Time that a whole call may take, from the start of its instance on: `open` and the host's work for
+    /// it included. Ten times the longest wait for one answer, for a batch that meets a slow destination.
     pub wall: Duration,
     /// The same for `submit`, which uploads a whole staged file: a gigabyte at 300 kB/s.
     pub upload_wall: Duration,
@@ -28,9 +28,10 @@ pub struct Limits {
     pub requests: u32,
     /// Requests of one call that are under way at a time. The authorization's quota holds as well.
     pub requests_at_once: u32,
-    /// What a component with WASI has the host hold for it at a time: streams, requests, headers, things
-    /// to wait for. An interpreter holds a dozen; each request under way adds half a dozen. At their largest
-    /// (headers) these take as much as its memory may.
+    /// What a component has the host hold for it at a time: with WASI streams, requests, headers, things to
+    /// wait for; and handles, also those of resources of its own, as well as what is lent of them. An interpreter
+    /// holds a dozen; each request under way adds half a dozen. At their largest (headers) these take as much as
+    /// its memory may.
     pub resources: u32,
     /// Path, query and headers of one request. What most servers take of them in all is 8 KiB.
     pub header_bytes: usize,
@@ -65,6 +66,12 @@ pub struct LoadLimits {
     pub compile: Duration,
     /// Memory of the process that compiles it. The largest measured takes 400 MiB.
     pub compile_memory_bytes: u64,
+    /// The code that is made of it, in bytes. Of our exporter it is three times the component, and so much
+    /// would be made of the largest component that is taken.
+    pub code_bytes: u64,
+    /// Compiled code of all plugins that is kept on disk, in bytes: eight of the largest, or some versions of
+    /// each plugin of a house full of tenants. What was not used for longest goes first.
+    pub cache_bytes: u64,
     /// What the component says of itself. A manifest is shown to people; the largest text in one is
     /// the schema of its options.
     pub manifest_bytes: usize,
@@ -79,6 +86,8 @@ impl LoadLimits {
             component_bytes: self.component_bytes.max(other.component_bytes),
             compile: self.compile.max(other.compile),
             compile_memory_bytes: self.compile_memory_bytes.max(other.compile_memory_bytes),
+            code_bytes: self.code_bytes.max(other.code_bytes),
+            cache_bytes: self.cache_bytes.max(other.cache_bytes),
             manifest_bytes: self.manifest_bytes.max(other.manifest_bytes),
             stack_bytes: self.stack_bytes.max(other.stack_bytes),
         }
@@ -117,6 +126,8 @@ impl Default for LoadLimits {
             component_bytes: 64 << 20,
             compile: Duration::from_secs(60),
             compile_memory_bytes: 2 << 30,
+            code_bytes: 256 << 20,
+            cache_bytes: 2 << 30,
             manifest_bytes: 1 << 20,
             stack_bytes: 1 << 20,
         }
@@ -186,7 +197,7 @@ pub const KEYS: [Key<Limits>; 19] = [
 ];
 
 /// The keys of [`LoadLimits`], for authorizations: they say which plugin is loaded.
-pub const LOAD_KEYS: [Key<LoadLimits>; 5] = [
+pub const LOAD_KEYS: [Key<LoadLimits>; 7] = [
     key!("component_mib", 1..=1024, component_bytes, 1 << 20),
     key!("compile_seconds", 1..=3600, compile: Duration::from_secs, as_secs),
     key!(
@@ -195,6 +206,8 @@ pub const LOAD_KEYS: [Key<LoadLimits>; 5] = [
         compile_memory_bytes,
         1 << 20
     ),
+    key!("code_mib", 1..=4096, code_bytes, 1 << 20),
+    key!("cache_mib", 1..=1_048_576, cache_bytes, 1 << 20),
     key!("manifest_kib", 1..=65_536, manifest_bytes, 1 << 10),
     key!("stack_kib", 64..=16_384, stack_bytes, 1 << 10),
 ];

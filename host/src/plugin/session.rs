@@ -1,8 +1,8 @@
 //! One instance, good for one call: opened with the settings, called, thrown away.
 
 use std::future::Future;
-use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 use wasmtime::Store;
 
@@ -13,7 +13,7 @@ use super::contract;
 use super::error::{CallError, Reached};
 use super::flat::Rows;
 use super::grant::Grant;
-use super::guard::Guarded;
+use super::guard::{Allowed, Guarded};
 use super::instance::{Instance, Pre};
 use super::limits::{Limits, LoadLimits};
 use super::tidy;
@@ -34,17 +34,20 @@ pub struct Session {
     store: Store<Guarded>,
     instance: Instance,
     columns: usize,
+    /// When it was made: what a call may take counts from here, so that whoever takes long to start or to
+    /// open has the less for what it is called for.
+    began: Instant,
 }
 
-/// Makes a call of an instance within a deadline; answers the result with who is to blame.
+/// Makes a call of an instance within so much time since it was made; answers the result with who is to blame.
 macro_rules! call {
     ($session:ident, $name:literal, $wall:expr, $method:ident ( $($argument:expr),* )) => {{
-        let wall = $wall;
+        let deadline = $session.began + $wall;
         let watch = $session.store.data().watch.clone();
-        $session.store.data_mut().access = access($name);
+        $session.store.data_mut().allowed = allowed($name);
         let turn = $session.store.data().turn.clone();
         let call = $session.instance.$method(&mut $session.store, $($argument),*);
-        let answer = bounded(wall, cpu::guest(&watch, turn.during(call))).await;
+        let answer = bounded(deadline, cpu::guest(&watch, turn.during(call))).await;
         $session.answer($name, answer)
     }};
 }
@@ -98,16 +101,18 @@ impl Session {
         columns: usize,
     ) -> Result<Self, CallError> {
         grant.usage.call();
+        let began = Instant::now();
         let mut store = Guarded::store(&code.engine, grant, limits);
         store.data_mut().stack_kib = code.stack_kib;
         let watch = store.data().watch.clone();
         let turn = store.data().turn.clone();
         let instance = turn.during(code.pre.instantiate(&mut store));
-        match bounded(limits.wall, cpu::guest(&watch, instance)).await {
+        match bounded(began + limits.wall, cpu::guest(&watch, instance)).await {
             Ok(Ok(instance)) => Ok(Self {
                 store,
                 instance,
                 columns,
+                began,
             }),
             Ok(Err(error)) => Err(why(&store, "instantiate", &error)),
             Err(_) => Err(late(&limits, "instantiate")),
@@ -153,7 +158,7 @@ impl Session {
     pub async fn deliver(mut self, rows: &Rows) -> Result<Delivery, CallError> {
         let batch = rows.batch(self.columns);
         let wall = self.limits().wall;
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         let delivery = call!(self, "deliver", wall, deliver(batch));
         self.store.data().grant.usage.delivered_in(began.elapsed());
         let mut delivery = delivery?.map_err(said)?;
@@ -179,17 +184,23 @@ impl Session {
     }
 }
 
-/// What a function may do with what the plugin remembers: most must answer the same whatever that is.
-fn access(call: &str) -> Access {
-    match call {
-        "check" => Access::Read,
-        "submit" | "poll" | "deliver" => Access::Change,
-        _ => Access::None,
+/// What a function of the contract may use. Those that only compute must answer the same whatever is
+/// remembered, and whatever the destination would say.
+fn allowed(call: &'static str) -> Allowed {
+    let (state, requests) = match call {
+        "check" => (Access::Read, true),
+        "submit" | "poll" | "deliver" => (Access::Change, true),
+        _ => (Access::None, false),
+    };
+    Allowed {
+        call,
+        state,
+        requests,
     }
 }
 
-async fn bounded<R>(wall: Duration, call: impl Future<Output = R>) -> Result<R, Elapsed> {
-    tokio::time::timeout(wall, call).await
+async fn bounded<R>(deadline: Instant, call: impl Future<Output = R>) -> Result<R, Elapsed> {
+    tokio::time::timeout_at(deadline, call).await
 }
 
 fn said(problem: Problem) -> CallError {
@@ -205,7 +216,7 @@ fn late(limits: &Limits, call: &'static str) -> CallError {
         "submit" => "upload_wall_seconds",
         _ => "wall_seconds",
     };
-    let found = "it has not ended, the host's work for it included".to_owned();
+    let found = "it has not ended, its start and the host's work for it included".to_owned();
     CallError::Limit(limits.reached(call, limit, found))
 }
 
@@ -213,9 +224,6 @@ fn late(limits: &Limits, call: &'static str) -> CallError {
 /// for the plugin's author and goes no further than the debug log.
 fn why(store: &Store<Guarded>, call: &'static str, error: &wasmtime::Error) -> CallError {
     let state = store.data();
-    if let Some(reached) = state.reached(call) {
-        return CallError::Limit(reached);
-    }
     tracing::debug!(call, "plugin trapped: {error:#}");
     let limit = |limit, found: &str| {
         let reached = state.limits.reached(call, limit, found.to_owned());
@@ -229,17 +237,31 @@ fn why(store: &Store<Guarded>, call: &'static str, error: &wasmtime::Error) -> C
             value: state.stack_kib,
             found: "it recursed too deeply".to_owned(),
         }),
-        Some(trap) => CallError::Trap {
-            call,
-            reason: trap.to_string(),
-        },
-        // The types of these errors are wasmtime's own; tests of hostile guests notice other words.
+        // The types of these errors are wasmtime's own; tests notice other words.
         None if root.contains("hostcalls has been exhausted") => {
             limit("lift_mib", "it handed over more in one piece")
         }
         None if root.contains("resource limit exceeded") => limit("parts", &root),
+        None if root.contains("handle limit exceeded") => {
+            limit("resources", "it holds more handles")
+        }
         None if wasi::overfull(error) => limit("resources", "it has the host hold more"),
-        None if let Some(reason) = wasi::exited(error) => CallError::Trap { call, reason },
-        None => CallError::Trap { call, reason: root },
+        // What says by itself which limit it was comes first: memory that was refused before may be none
+        // of the reasons. What does not is most likely for that.
+        trap => match (state.reached(call), trap) {
+            (Some(reached), _) => CallError::Limit(reached),
+            (None, Some(trap)) => CallError::Trap {
+                call,
+                reason: trap.to_string(),
+            },
+            (None, None) => {
+                let reason = wasi::exited(error).unwrap_or(root);
+                CallError::Trap { call, reason }
+            }
+        },
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

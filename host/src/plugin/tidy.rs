@@ -33,7 +33,7 @@ pub(crate) fn is_plain(text: &str) -> bool {
 }
 
 /// Neither a control character nor one that ends a line or turns letters around.
-fn plain(c: char) -> bool {
+pub(crate) fn plain(c: char) -> bool {
     let turns =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     !c.is_control() && !turns

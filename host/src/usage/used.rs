@@ -30,19 +30,22 @@ pub enum Denied {
     StagedFile,
     /// The destination's address is in a range that was not granted.
     Address,
+    /// The function that asks may make no requests.
+    Function,
     /// Something else.
     Other,
 }
 
 impl Denied {
     /// All kinds, in the order in which they are counted.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Path,
         Self::Route,
         Self::Header,
         Self::Part,
         Self::StagedFile,
         Self::Address,
+        Self::Function,
         Self::Other,
     ];
 
@@ -55,6 +58,7 @@ impl Denied {
             Self::Part => "part",
             Self::StagedFile => "staged_file",
             Self::Address => "address",
+            Self::Function => "function",
             Self::Other => "other",
         }
     }
@@ -94,6 +98,11 @@ impl Used {
     /// Requests that were denied, by the kind of reason.
     pub fn denied(&self) -> impl Iterator<Item = (&'static str, u64)> {
         Denied::ALL.map(Denied::name).into_iter().zip(self.denied)
+    }
+
+    /// Requests that were denied because the function that asked may make none.
+    pub(crate) fn denied_to_functions(&self) -> u64 {
+        self.denied[Denied::Function as usize]
     }
 
     /// How often each limit was reached, by its key.

@@ -121,6 +121,26 @@ async fn answer(client: &mut BufReader<TcpStream>, what: &str, head: &str) -> Re
                 client.write_all(b"x-more: and more\r\n").await?;
             }
         }
+        // The first hundred of a thousand bytes, and the end; said in two ways.
+        "cut" => {
+            let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n";
+            client.write_all(head).await?;
+            client.write_all(&[b'x'; 100]).await?;
+            client.shutdown().await?;
+        }
+        "chunk" => {
+            let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3e8\r\n";
+            client.write_all(head).await?;
+            client.write_all(&[b'x'; 100]).await?;
+            client.shutdown().await?;
+        }
+        "wide" => {
+            let mut head = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n".to_owned();
+            for n in 0..80 {
+                head += &format!("x-wide-{n}: {}\r\n", "x".repeat(500));
+            }
+            client.write_all((head + "\r\n").as_bytes()).await?;
+        }
         "silence" => std::future::pending().await,
         // Says the credential back, in a header and in two spellings in the body.
         "users" => {

@@ -1,6 +1,6 @@
 //! What hostile guests ask for that was not granted, and what they hear.
 
-use super::case::{Case, Ends, delivers, not_started};
+use super::case::{Case, Ends, delivers, imports, not_started};
 
 use Ends::{Live, Trying};
 
@@ -48,6 +48,16 @@ pub const REQUESTS: &[Case] = &[
         Live(&[(3, "`deliver` ran into its limit"), (1, "nothing sent")]),
     )
     .limits(&[("requests", 200)]),
+    imports(
+        "early_requests",
+        &["one", "two"],
+        Live(&[
+            (2, "denied: `stage` may make no requests; `check`,"),
+            (1, "denied: `open` may make no requests; `check`,"),
+            (1, "answered 200"),
+        ]),
+    )
+    .changes(&["opened", "now"]),
 ];
 
 /// Ways out of the closed WASI, each with what is found there.
@@ -99,6 +109,15 @@ pub const WASI: &[Case] = &[
     )
     .limits(&[("wall_seconds", 2)])
     .named("wasi_sleep"),
+    // Neither `open` nor `deliver` takes that long.
+    delivers(
+        "wasi",
+        &["doze"],
+        Trying("live", &["`deliver` ran into its limit `wall_seconds` = 3"]),
+    )
+    .how("doze")
+    .limits(&[("wall_seconds", 3)])
+    .named("wasi_doze"),
     delivers("wasi_http", WASI_REQUESTS, Live(WASI_ANSWERS)),
     not_started(
         "wasi_unlisted",
@@ -132,6 +151,11 @@ pub const WASI_REQUESTS: &[&str] = &[
     "POST|https|destination|/users|cookie|a=b",
     "POST|https|destination|/users|host|evil.test",
     "POST|https|destination|/users|transfer-encoding|chunked",
+    // Answers that are cut, by the destination or at a limit: none looks like one that has ended.
+    "GET|https|destination|/answers/cut",
+    "GET|https|destination|/answers/chunk",
+    "GET|https|destination|/answers/endless",
+    "GET|https|destination|/answers/wide",
     // What no gate has.
     "POST|ftp|destination|/users",
 ];
@@ -139,9 +163,23 @@ pub const WASI_REQUESTS: &[&str] = &[
 pub const WASI_ANSWERS: &[(u64, &str)] = &[
     (3, "answered 200"),
     (1, "cut off: StreamError::Closed"),
-    (13, "no answer: ErrorCode::HttpRequestDenied"),
+    // The only words that `wasi:http` has room for.
+    (
+        5,
+        "no answer: ErrorCode::InternalError(Some(\"denied: the URL is not below the endpoint",
+    ),
+    (3, "(Some(\"denied: the path must begin with"),
+    (2, "(Some(\"denied: no route of the manifest allows this"),
+    (1, "(Some(\"denied: the method must be one of"),
+    (2, "is set by the host and by nobody else"),
     (2, "no header: HeaderError::Forbidden"),
     (1, "no answer: ErrorCode::HttpProtocolError"),
+    (2, "no answer: ErrorCode::ConnectionTerminated"),
+    (1, "no answer: ErrorCode::HttpResponseBodySize(None)"),
+    (
+        1,
+        "no answer: ErrorCode::HttpResponseHeaderSectionSize(Some(",
+    ),
 ];
 
 pub const SLOW: Ends = Trying("live", &["`deliver` ran into its limit `wall_seconds` = 2"]);

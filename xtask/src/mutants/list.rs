@@ -25,7 +25,7 @@ pub enum Tests {
 
 const SIMULATION: Tests = Tests::Unit("export::simulation");
 
-pub const MUTANTS: [Mutant; 43] = [
+pub const MUTANTS: [Mutant; 44] = [
     // The last event wins.
     Mutant {
         name: "members-changes-side-by-side",
@@ -290,9 +290,16 @@ pub const MUTANTS: [Mutant; 43] = [
     Mutant {
         name: "stage-depends-on-what-is-remembered",
         file: "host/src/plugin/session.rs",
-        find: "        _ => Access::None,",
-        replace: "        _ => Access::Change,",
+        find: "        _ => (Access::None, false),",
+        replace: "        _ => (Access::Change, false),",
         noticed_by: Tests::Program("tracks::a_plugin_of_the_second"),
+    },
+    Mutant {
+        name: "stage-makes-requests",
+        file: "host/src/plugin/session.rs",
+        find: "        _ => (Access::None, false),",
+        replace: "        _ => (Access::None, true),",
+        noticed_by: Tests::Program("hostile::what_was_not_granted"),
     },
     Mutant {
         name: "remembering-has-no-end",

@@ -68,7 +68,7 @@ impl Egress {
         Self {
             addresses,
             proxy,
-            lookup: Arc::new(System),
+            lookup: Arc::new(System::default()),
         }
     }
 

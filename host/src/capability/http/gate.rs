@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::policy::Place;
 use super::quota::Ticket;
-use super::route::METHODS;
 use super::{Account, Asking, Credential, Egress, Policy, Refused, StagedFile};
 use crate::plugin::types::{Body, Content, Failure, Part, Request, Response};
 use crate::usage::Denied;
@@ -44,6 +44,8 @@ pub struct Gate {
     ticket: Ticket,
     answer: Duration,
     denials: DefaultDirectRateLimiter,
+    /// Whose requests it sends, as its lines name it.
+    export: String,
 }
 
 impl Gate {
@@ -66,7 +68,13 @@ impl Gate {
             policy,
             account,
             egress,
+            export: String::new(),
         })
+    }
+
+    /// The same, for this export.
+    pub fn of(self, export: String) -> Self {
+        Self { export, ..self }
     }
 
     pub(super) fn policy(&self) -> &Policy {
@@ -82,11 +90,12 @@ impl Gate {
         request: Request,
         asking: &Asking<'_>,
     ) -> Result<Response, Failure> {
-        let denied =
-            |why, reason: &dyn std::fmt::Display| self.denied(&request.method, why, reason, asking);
-        let url = self
-            .policy
-            .judge(&request, asking.staged)
+        let denied = |why, reason: &dyn std::fmt::Display| {
+            let place = self.policy.place(&request.method, &request.path);
+            self.denied(&place, why, reason, asking)
+        };
+        let url = asking
+            .judge(&self.policy, &request)
             .map_err(|denial| Failure::Denied(denied(denial.kind(), &denial)))?;
         self.egress
             .judge_literal(&url)
@@ -121,6 +130,7 @@ impl Gate {
     ) -> Result<Response, Failure> {
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|_| Failure::Denied("not a method".to_owned()))?;
+        let place = self.policy.place(&request.method, &request.path);
         let mut builder = self.client.request(method, url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
@@ -143,30 +153,33 @@ impl Gate {
                 .await
                 .map_err(|error| match refused(&error) {
                     // A name may lead elsewhere the next time: nothing to give up on.
-                    Some(refused) => Failure::Unreachable(self.denied(
-                        &request.method,
-                        Denied::Address,
-                        refused,
-                        asking,
-                    )),
+                    Some(refused) => {
+                        Failure::Unreachable(self.denied(&place, Denied::Address, refused, asking))
+                    }
                     None => failure(&error),
                 })?;
         receive(answer, credential, asking).await
     }
 
-    /// Counts a request that is not sent, and tells of it without its path, headers and body.
+    /// Counts a request that is not sent, and tells of it: by the route that it is of, without its own
+    /// path, query, headers and body.
     fn denied(
         &self,
-        method: &str,
+        place: &Place,
         why: Denied,
         reason: &dyn std::fmt::Display,
         asking: &Asking<'_>,
     ) -> String {
         asking.usage.denied(why);
+        if why == Denied::Address
+            && let Some(refused) = asking.refused
+        {
+            refused.store(true, Ordering::Relaxed);
+        }
         if self.denials.check().is_ok() {
-            let method = METHODS.iter().find(|known| **known == method);
-            let method = method.unwrap_or(&"unknown");
-            tracing::warn!(%method, %reason, "request of a plugin denied");
+            let Place { method, route } = place;
+            let (export, route) = (&self.export, route.as_str());
+            tracing::warn!(%export, %method, route, %reason, "request of a plugin denied");
         }
         reason.to_string()
     }

@@ -65,6 +65,7 @@ fn denied(used: &crate::usage::Used) -> u64 {
 
 fn asking(usage: &Usage) -> Asking<'_> {
     Asking {
+        mute: None,
         staged: None,
         header_bytes: 1 << 10,
         answer_bytes: 1 << 10,
@@ -72,6 +73,7 @@ fn asking(usage: &Usage) -> Asking<'_> {
         room: None,
         at_once: 1,
         usage,
+        refused: None,
     }
 }
 

@@ -32,7 +32,7 @@ mod target;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 
@@ -71,6 +71,8 @@ pub struct StagedFile {
 /// A call that makes requests: what it may send, within which bounds, and who pays.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asking<'a> {
+    /// The function of the contract that asks, if it is one that may make no requests.
+    pub mute: Option<&'static str>,
     /// The one file that it may send.
     pub staged: Option<&'a StagedFile>,
     /// Limit `header_bytes`: path, query and headers of one request.
@@ -86,9 +88,22 @@ pub(crate) struct Asking<'a> {
     pub at_once: usize,
     /// Who pays.
     pub usage: &'a Usage,
+    /// Where it is noted that the destination's address was refused, for whoever tells that apart.
+    pub refused: Option<&'a AtomicBool>,
 }
 
 impl Asking<'_> {
+    /// Where a request goes, if the function that asks may make one and the policy allows it.
+    fn judge(&self, policy: &Policy, request: &Request) -> Result<url::Url, Denial> {
+        self.speaks()?;
+        policy.judge(request, self.staged)
+    }
+
+    /// Whether the function that asks may make requests.
+    fn speaks(&self) -> Result<(), Denial> {
+        self.mute.map_or(Ok(()), |call| Err(Denial::Function(call)))
+    }
+
     /// Takes room for a part of an answer.
     fn take(&self, status: u16, bytes: usize) -> Result<(), Failure> {
         let taken = self.room.is_none_or(|room| {
@@ -176,9 +191,9 @@ impl Http {
     ) -> Result<Response, Failure> {
         match self {
             Self::Gate(gate) => gate.send(request, asking).await,
-            Self::Recorder(recorder) => recorder.send(request, asking.staged),
+            Self::Recorder(recorder) => recorder.send(request, asking),
             Self::Scripted(scripted) => {
-                let mut answers = scripted.send_all(vec![request], asking.staged);
+                let mut answers = scripted.send_all(vec![request], asking);
                 answers.remove(0)
             }
             Self::Taping(taping) => taping.send(request, asking).await,
@@ -186,9 +201,15 @@ impl Http {
                 Some(answer) => answer,
                 None => Err(Failure::Other("the tape gave no answer".to_owned())),
             },
-            Self::Nothing => Err(Failure::Denied(
-                "this function may not make requests".to_owned(),
-            )),
+            Self::Nothing => {
+                let denial = asking.speaks().err().inspect(|denial| {
+                    asking.usage.denied(denial.kind());
+                });
+                let reason = denial.map_or("nothing may be sent here".to_owned(), |denial| {
+                    denial.to_string()
+                });
+                Err(Failure::Denied(reason))
+            }
         }
     }
 
@@ -201,8 +222,9 @@ impl Http {
         asking: &Asking<'_>,
     ) -> Result<Response, Failure> {
         let below = match self.policy() {
-            Some(policy) => policy.endpoint().below(uri),
-            None => Ok(Default::default()),
+            // Whose function may ask for nothing is told so, wherever it wants to.
+            Some(policy) if asking.mute.is_none() => policy.endpoint().below(uri),
+            _ => Ok(Default::default()),
         };
         let (path, query) = below.unwrap_or_else(|_| {
             // Without a host it would be a path, which nobody has judged.
@@ -230,7 +252,7 @@ impl Http {
             ..*asking
         };
         match self {
-            Self::Scripted(scripted) => return scripted.send_all(requests, asking.staged),
+            Self::Scripted(scripted) => return scripted.send_all(requests, asking),
             Self::Taping(taping) => return taping.send_all(requests, asking).await,
             Self::Tape(tape) => return tape.send_all(requests, asking).await,
             Self::Gate(_) | Self::Recorder(_) | Self::Nothing => {}

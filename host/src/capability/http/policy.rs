@@ -50,6 +50,9 @@ pub enum Denial {
     /// A header that no request may have.
     #[error("a header's name or value holds a character that no header may hold")]
     BadHeader,
+    /// The function that asks only computes.
+    #[error("`{0}` may make no requests; `check`, `submit`, `poll` and `deliver` may")]
+    Function(&'static str),
     /// A part names a file that this call was not given.
     #[error("a part names a staged file that this call was not given")]
     StagedFile,
@@ -67,6 +70,7 @@ impl Denial {
             Self::HostHeader(_) | Self::BadHeader => Denied::Header,
             Self::StagedFile => Denied::StagedFile,
             Self::BadPart => Denied::Part,
+            Self::Function(_) => Denied::Function,
             Self::OtherHost => Denied::Other,
         }
     }
@@ -105,6 +109,15 @@ pub struct Explanation {
     pub narrowed: Option<Vec<String>>,
     /// The one of these that grants it.
     pub grant: Option<String>,
+}
+
+/// Of which route a request is, for a line in the log. Holds nothing of the request's own text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The method, if there is one of that name for components.
+    pub method: &'static str,
+    /// The route with options filled in; or the nearest, and why it is not that one.
+    pub route: String,
 }
 
 /// A route as the manifest asks for it.
@@ -246,6 +259,27 @@ impl Policy {
         }
     }
 
+    /// Of which route a request is.
+    pub(super) fn place(&self, method: &str, path: &str) -> Place {
+        if self.endpoint.denial_of_url(path).is_some() {
+            return Place::elsewhere(method);
+        }
+        let measured = |rule: &Rule| {
+            let mismatch = rule.pattern.mismatch(method, path);
+            (mismatch.map_or(0, |why| 1 + why.distance()), mismatch)
+        };
+        let rules = self.rules.iter().map(|rule| (rule, measured(rule)));
+        let route = match rules.min_by_key(|(_, (distance, _))| *distance) {
+            None => "none".to_owned(),
+            Some((rule, (_, None))) => rule.pattern.to_string(),
+            Some((rule, (_, Some(why)))) => format!("none; the nearest is {}: {why}", rule.pattern),
+        };
+        Place {
+            method: known(method),
+            route,
+        }
+    }
+
     fn judge_route(
         &self,
         method: &str,
@@ -277,6 +311,22 @@ impl Policy {
             false => Err(Denial::Path),
         }
     }
+}
+
+impl Place {
+    /// That of a request whose URL is none of the destination's.
+    fn elsewhere(method: &str) -> Self {
+        Self {
+            method: known(method),
+            route: "none".to_owned(),
+        }
+    }
+}
+
+/// A method as lines show it: what a guest made up is not repeated.
+fn known(method: &str) -> &'static str {
+    let known = METHODS.iter().find(|known| **known == method);
+    known.copied().unwrap_or("unknown")
 }
 
 /// Headers that a manifest says its requests may set though they are the host's by default.

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Policy, StagedFile};
+use super::{Asking, Policy};
 use crate::plugin::types::{Failure, Request, Response};
 
 /// Writes requests down after the policy has judged them, and answers that all is well.
@@ -30,16 +30,12 @@ impl Recorder {
         &self.policy
     }
 
-    pub(super) fn send(
-        &self,
-        request: Request,
-        staged: Option<&StagedFile>,
-    ) -> Result<Response, Failure> {
-        let judged = self.policy.judge(&request, staged);
-        let denied = judged
-            .as_ref()
-            .err()
-            .map(|denial| Failure::Denied(denial.to_string()));
+    pub(super) fn send(&self, request: Request, asking: &Asking<'_>) -> Result<Response, Failure> {
+        let judged = asking.judge(&self.policy, &request);
+        let denied = judged.as_ref().err().map(|denial| {
+            asking.usage.denied(denial.kind());
+            Failure::Denied(denial.to_string())
+        });
         let verdict = judged
             .map(|url| url.to_string())
             .map_err(|denial| denial.to_string());

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Policy, StagedFile};
+use super::{Asking, Policy};
 use crate::plugin::types::{Failure, Request, Response};
 
 /// What the destination answers to a request; the number says how many were asked before it.
@@ -48,15 +48,23 @@ impl Scripted {
     pub(super) fn send_all(
         &self,
         requests: Vec<Request>,
-        staged: Option<&StagedFile>,
+        asking: &Asking<'_>,
     ) -> Vec<Result<Response, Failure>> {
+        let denied = |denial: super::Denial| {
+            asking.usage.denied(denial.kind());
+            Err(Failure::Denied(denial.to_string()))
+        };
+        // What a function asked that may ask nothing is none of the call's requests.
+        if let Err(denial) = asking.speaks() {
+            return requests.iter().map(|_| denied(denial.clone())).collect();
+        }
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let together = asked.last().map_or(0, |last| last.together + 1);
         let mut answers = vec![];
         for request in requests {
-            let answer = match self.policy.judge(&request, staged) {
+            let answer = match self.policy.judge(&request, asking.staged) {
                 Ok(_) => (self.script)(&request, asked.len()),
-                Err(denial) => Err(Failure::Denied(denial.to_string())),
+                Err(denial) => denied(denial),
             };
             answers.push(answer.clone());
             asked.push(Asked {
@@ -74,6 +82,7 @@ mod tests {
     use super::super::Endpoint;
     use super::*;
     use crate::plugin::types::{Body, Limits, Manifest, Route};
+    use crate::usage::Usage;
 
     fn policy() -> Policy {
         let manifest = Manifest {
@@ -102,6 +111,20 @@ mod tests {
         Policy::new(endpoint, &manifest, &serde_json::Map::new()).unwrap()
     }
 
+    fn asking(usage: &Usage) -> Asking<'_> {
+        Asking {
+            mute: None,
+            staged: None,
+            header_bytes: 1 << 10,
+            answer_bytes: 1 << 10,
+            all_bytes: 1 << 10,
+            room: None,
+            at_once: 1,
+            usage,
+            refused: None,
+        }
+    }
+
     #[test]
     fn it_answers_what_the_policy_lets_through_and_keeps_what_was_asked_together() {
         let answer = |_: &Request, number: usize| Err(Failure::Other(format!("{number} before")));
@@ -114,8 +137,27 @@ mod tests {
             body: Body::None,
             extra: vec![],
         };
-        scripted.send_all(vec![request("/users"), request("/admin")], None);
-        scripted.send_all(vec![request("/users")], None);
+        let usage = Usage::default();
+        let asking = asking(&usage);
+        scripted.send_all(vec![request("/users"), request("/admin")], &asking);
+        let early = Asking {
+            mute: Some("stage"),
+            ..asking
+        };
+        // Denied, counted, and none of what the destination was asked.
+        let denied = scripted.send_all(vec![request("/users"); 2], &early);
+        assert_eq!(denied.len(), 2);
+        for answer in denied {
+            let Err(Failure::Denied(reason)) = answer else {
+                panic!("{answer:?}");
+            };
+            assert!(
+                reason.starts_with("`stage` may make no requests"),
+                "{reason}"
+            );
+        }
+        assert_eq!(usage.take().used.denied_to_functions(), 2);
+        scripted.send_all(vec![request("/users")], &asking);
         let asked = scripted.take();
         let together: Vec<_> = asked.iter().map(|asked| asked.together).collect();
         assert_eq!(together, [0, 0, 1]);

@@ -142,7 +142,7 @@ impl Tape {
     }
 
     fn denied(&self, request: &Request, asking: &Asking<'_>) -> Option<String> {
-        let judged = self.policy.judge(request, asking.staged);
+        let judged = asking.judge(&self.policy, request);
         let denial = judged.err().map(|denial| {
             asking.usage.denied(denial.kind());
             denial.to_string()

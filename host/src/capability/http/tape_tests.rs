@@ -40,6 +40,7 @@ fn exchange(request: Request, status: u16) -> Exchange {
 
 fn asking(usage: &Usage) -> Asking<'_> {
     Asking {
+        mute: None,
         staged: None,
         header_bytes: 64,
         answer_bytes: 1024,
@@ -47,6 +48,7 @@ fn asking(usage: &Usage) -> Asking<'_> {
         room: None,
         at_once: 4,
         usage,
+        refused: None,
     }
 }
 

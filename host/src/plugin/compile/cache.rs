@@ -9,6 +9,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -30,6 +31,9 @@ const KEY: &str = "key";
 pub(super) struct Cache {
     folder: PathBuf,
     key: Zeroizing<[u8; 32]>,
+    /// The largest `cache_mib` that anybody has, in bytes: one authorization's is no reason to compile
+    /// another's plugin anew.
+    most: AtomicU64,
 }
 
 impl Cache {
@@ -54,6 +58,7 @@ impl Cache {
         Ok(Self {
             folder: folder.to_owned(),
             key: Zeroizing::new(key),
+            most: AtomicU64::new(0),
         })
     }
 
@@ -85,14 +90,22 @@ impl Cache {
         Some(Trusted::verified(content))
     }
 
-    /// Keeps code under a name. To other processes it is there whole, or not at all. It is not synced:
+    /// Keeps code under a name, and with it no more than `most` bytes in all. To other processes it is there whole, or not at all. It is not synced:
     /// to have megabytes written down at once would hold up the commits of every export on that disk, and
     /// what a power failure leaves of an entry is told by its tag, and compiled anew.
     ///
     /// # Errors
-    /// The disk's.
-    pub fn write(&self, name: &str, code: &Trusted) -> io::Result<()> {
-        self.make_room()?;
+    /// The disk's, or that it alone is more.
+    pub fn write(&self, name: &str, code: &Trusted, most: u64) -> io::Result<()> {
+        let most = self.most.fetch_max(most, Ordering::Relaxed).max(most);
+        let bytes = (MAGIC.len() + 32 + code.bytes().len()) as u64;
+        if bytes > most {
+            return Err(io::Error::other(format!(
+                "it has {bytes} bytes, which is more than limit `cache_mib` = {}",
+                most >> 20
+            )));
+        }
+        self.make_room(most - bytes)?;
         let half = self.folder.join(format!(".{name}.{}", std::process::id()));
         let write = || {
             let mut file = create_private(&half)?;
@@ -118,14 +131,16 @@ impl Cache {
         tag
     }
 
-    /// Removes the entries that were not used for longest, and what a crash has left half written.
-    fn make_room(&self) -> io::Result<()> {
+    /// Removes the entries that were not used for longest, until there is one less than may be and they have
+    /// no more than so many bytes; and what a crash has left half written.
+    fn make_room(&self, bytes: u64) -> io::Result<()> {
         let mut entries = vec![];
         for entry in std::fs::read_dir(&self.folder)? {
             let entry = entry?;
-            let (path, used) = (entry.path(), entry.metadata()?.modified()?);
+            let metadata = entry.metadata()?;
+            let (path, used) = (entry.path(), metadata.modified()?);
             match path.extension() {
-                Some(kind) if kind == "cwasm" => entries.push((used, path)),
+                Some(kind) if kind == "cwasm" => entries.push((used, path, metadata.len())),
                 _ if entry.file_name().to_string_lossy().starts_with('.') => {
                     let age = used.elapsed().unwrap_or_default();
                     if age > super::HALF_WRITTEN {
@@ -136,9 +151,14 @@ impl Cache {
             }
         }
         entries.sort();
-        let over = (entries.len() + 1).saturating_sub(ENTRIES);
-        for (_, path) in entries.into_iter().take(over) {
+        let mut count = entries.len();
+        let mut held: u64 = entries.iter().map(|(.., len)| len).sum();
+        for (_, path, len) in entries {
+            if count < ENTRIES && held <= bytes {
+                break;
+            }
             let _ = std::fs::remove_file(path);
+            (count, held) = (count - 1, held - len);
         }
         Ok(())
     }
@@ -204,10 +224,13 @@ mod tests {
 
     use super::*;
 
+    /// More than these tests write.
+    const MOST: u64 = 1 << 20;
+
     fn kept(folder: &Path) -> Cache {
         let cache = Cache::open(folder).unwrap();
         let code = Trusted::fresh(b"some machine code".to_vec());
-        cache.write("a-1", &code).unwrap();
+        cache.write("a-1", &code, MOST).unwrap();
         cache
     }
 
@@ -291,7 +314,7 @@ mod tests {
         let old = SystemTime::now() - super::super::HALF_WRITTEN * 2;
         let code = Trusted::fresh(vec![1]);
         for n in 0..ENTRIES {
-            cache.write(&format!("n-{n}"), &code).unwrap();
+            cache.write(&format!("n-{n}"), &code, MOST).unwrap();
             let file = File::open(cache.path(&format!("n-{n}"))).unwrap();
             file.set_modified(old).unwrap();
         }
@@ -300,10 +323,38 @@ mod tests {
         let half = folder.join(".half");
         std::fs::write(&half, b"").unwrap();
         File::open(&half).unwrap().set_modified(old).unwrap();
-        cache.write("last-1", &code).unwrap();
+        cache.write("last-1", &code, MOST).unwrap();
         assert!(cache.read("a-1").is_some() && cache.read("last-1").is_some());
         assert!(!half.exists());
         let entries = std::fs::read_dir(&folder).unwrap().count();
         assert_eq!(entries, ENTRIES + 1, "with the key");
+    }
+
+    #[test]
+    fn no_more_bytes_are_kept_than_the_largest_limit_says_and_the_oldest_go_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(&folder.path().join("compiled")).unwrap();
+        let code = |kib: usize| Trusted::fresh(vec![7; kib << 10]);
+        let there = |names: [&str; 5]| names.map(|name| cache.path(name).exists());
+        let write = |name: &str, kib, age, most| {
+            cache.write(name, &code(kib), most).unwrap();
+            let used = SystemTime::now() - std::time::Duration::from_secs(age);
+            let file = File::open(cache.path(name)).unwrap();
+            file.set_modified(used).unwrap();
+        };
+        let names = ["a", "b", "c", "d", "e"];
+        write("a", 300, 300, 1 << 20);
+        write("b", 300, 400, 1 << 20);
+        write("c", 300, 200, 1 << 20);
+        assert_eq!(there(names), [true, true, true, false, false]);
+        // Another's limit is smaller: those that are there are none of its business.
+        write("d", 100, 100, 100 << 10);
+        assert_eq!(there(names), [true, true, true, true, false]);
+        // The two that were used least, so that one of 500 KiB has room.
+        write("e", 500, 0, 1 << 20);
+        assert_eq!(there(names), [false, false, true, true, true]);
+        let refused = cache.write("f", &code(1025), 1 << 20).unwrap_err();
+        assert!(refused.to_string().contains("`cache_mib` = 1"), "{refused}");
+        assert_eq!(there(names), [false, false, true, true, true]);
     }
 }

@@ -12,16 +12,12 @@ use rustix::process::{Resource, Rlimit, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-use super::Failed;
+use super::{Failed, fits};
 use crate::plugin::limits::LoadLimits;
 use crate::plugin::tidy;
 
 /// How the process ends for a component that is none.
 const DAMAGED: u8 = 65;
-
-/// Code that a compiler may answer with, for each byte of the component: several times what any
-/// component has been seen to need.
-const CODE_PER_BYTE: u64 = 64;
 
 /// What is kept of what it says before it ends.
 const SAID_BYTES: u64 = 4 << 10;
@@ -61,12 +57,12 @@ pub(super) async fn compile(
         .kill_on_drop(true)
         .spawn()
         .map_err(Failed::Start)?;
-    let most = CODE_PER_BYTE * component.len() as u64 + (1 << 20);
-    let talk = talk(&mut child, component, most);
+    // One more tells that there is more.
+    let talk = talk(&mut child, component, load.code_bytes.saturating_add(1));
     match tokio::time::timeout(load.compile, talk).await {
         Ok(talked) => {
             let (status, code, said) = talked.map_err(Failed::Start)?;
-            judge(status, code, most, &said, load)
+            judge(status, code, &said, load)
         }
         Err(_) => {
             let _ = child.kill().await;
@@ -110,11 +106,12 @@ async fn read(from: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Resul
 fn judge(
     status: ExitStatus,
     code: Vec<u8>,
-    most: u64,
     said: &str,
     load: &LoadLimits,
 ) -> Result<Vec<u8>, Failed> {
-    if status.success() && (code.len() as u64) < most {
+    // First: who could not say all of it has ended badly.
+    fits(code.len(), load)?;
+    if status.success() {
         return Ok(code);
     }
     if status.code() == Some(DAMAGED.into()) {

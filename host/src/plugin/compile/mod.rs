@@ -60,6 +60,18 @@ pub(super) enum Failed {
     Start(std::io::Error),
 }
 
+/// Whether code of this length may be run.
+fn fits(bytes: usize, load: &LoadLimits) -> Result<(), Failed> {
+    match bytes as u64 <= load.code_bytes {
+        true => Ok(()),
+        false => Err(Failed::Limit {
+            limit: "code_mib",
+            value: load.code_bytes >> 20,
+            found: "the code that is made of it is larger".to_owned(),
+        }),
+    }
+}
+
 /// What every component of this host is compiled and run under.
 pub(super) fn config(stack_bytes: usize) -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
@@ -79,8 +91,8 @@ pub(super) fn config(stack_bytes: usize) -> wasmtime::Config {
 pub(super) struct Compiler {
     workshop: Workshop,
     cache: Option<Cache>,
-    /// Code that somebody uses, by content and stack.
-    known: Mutex<HashMap<Key, Weak<Component>>>,
+    /// Code that somebody uses and how long it is, by content and stack.
+    known: Mutex<HashMap<Key, (Weak<Component>, usize)>>,
     /// One compilation at a time, first come, first served: nobody's takes longer than its limit.
     slot: Semaphore,
 }
@@ -118,27 +130,28 @@ impl Compiler {
         load: &LoadLimits,
     ) -> Result<Arc<Component>, Failed> {
         let key = (sha256.to_owned(), load.stack_bytes);
-        if let Some(code) = self.find(engine, &key).await {
-            return Ok(code);
+        if let Some((code, bytes)) = self.find(engine, &key).await {
+            return fits(bytes, load).map(|()| code);
         }
         // Nobody closes it.
         let _slot = self.slot.acquire().await.ok();
         // Whoever had the slot may have compiled this very one.
-        if let Some(code) = self.find(engine, &key).await {
-            return Ok(code);
+        if let Some((code, bytes)) = self.find(engine, &key).await {
+            return fits(bytes, load).map(|()| code);
         }
         let code = Trusted::fresh(self.compile(&component, load).await?);
         tracing::debug!(sha256, bytes = code.bytes().len(), "compiled");
         let (shared, engine) = (self.clone(), engine.clone());
+        let (bytes, cache_bytes) = (code.bytes().len(), load.cache_bytes);
         blocking(move || {
             if let Some(cache) = &shared.cache
-                && let Err(error) = cache.write(&name(&engine, &key), &code)
+                && let Err(error) = cache.write(&name(&engine, &key), &code, cache_bytes)
             {
                 tracing::warn!("compiled code cannot be kept: {error}");
             }
             let loaded = code.load(&engine);
             loaded
-                .map(|component| shared.keep(key, component))
+                .map(|component| shared.keep(key, component, bytes).0)
                 .map_err(|error| Failed::GaveUp(format!("{error:#}")))
         })
         .await
@@ -149,8 +162,8 @@ impl Compiler {
         self: &Arc<Self>,
         engine: &wasmtime::Engine,
         key: &Key,
-    ) -> Option<Arc<Component>> {
-        let known = self.known().get(key).and_then(Weak::upgrade);
+    ) -> Option<(Arc<Component>, usize)> {
+        let known = self.known().get(key).and_then(used);
         if known.is_some() {
             return known;
         }
@@ -158,25 +171,25 @@ impl Compiler {
         blocking(move || {
             let code = shared.cache.as_ref()?.read(&name(&engine, &key))?;
             // Another engine's, which its name should have told: compiled anew.
-            let component = code.load(&engine).ok()?;
-            Some(shared.keep(key, component))
+            let (component, bytes) = (code.load(&engine).ok()?, code.bytes().len());
+            Some(shared.keep(key, component, bytes))
         })
         .await
     }
 
-    fn keep(&self, key: Key, component: Component) -> Arc<Component> {
+    fn keep(&self, key: Key, component: Component, bytes: usize) -> (Arc<Component>, usize) {
         let mut known = self.known();
-        known.retain(|_, code| code.strong_count() > 0);
+        known.retain(|_, (code, _)| code.strong_count() > 0);
         // Two may have read it from disk at once: one of them is enough.
-        if let Some(there) = known.get(&key).and_then(Weak::upgrade) {
+        if let Some(there) = known.get(&key).and_then(used) {
             return there;
         }
         let code = Arc::new(component);
-        known.insert(key, Arc::downgrade(&code));
-        code
+        known.insert(key, (Arc::downgrade(&code), bytes));
+        (code, bytes)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Weak<Component>>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Key, (Weak<Component>, usize)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -194,7 +207,7 @@ impl Compiler {
             engine.precompile_component(&component)
         });
         match tokio::time::timeout(load.compile, work).await {
-            Ok(Ok(Ok(code))) => Ok(code),
+            Ok(Ok(Ok(code))) => fits(code.len(), load).map(|()| code),
             Ok(Ok(Err(error))) => Err(Failed::Damaged(tidy::line(
                 &format!("{error:#}"),
                 child::DAMAGED_BYTES,
@@ -207,6 +220,11 @@ impl Compiler {
             }),
         }
     }
+}
+
+/// Code that is known, if anybody uses it still.
+fn used((code, bytes): &(Weak<Component>, usize)) -> Option<(Arc<Component>, usize)> {
+    Some((code.upgrade()?, *bytes))
 }
 
 /// An entry's name in the cache: the content, and everything about the engine that code depends on.

@@ -63,7 +63,7 @@ impl state::Host for Guarded {
     ) -> wasmtime::Result<Result<Option<String>, state::Failure>> {
         self.count_state_call()?;
         self.turn.release();
-        let answer = self.grant.state.get(self.access, key);
+        let answer = self.grant.state.get(self.allowed.state, key);
         Ok(cpu::host(&self.watch, answer).await)
     }
 
@@ -81,7 +81,8 @@ impl state::Host for Guarded {
             value,
             bounds: self.limits.state(),
         };
-        let answer = self.grant.state.compare_and_set(self.access, change);
+        let state = &self.grant.state;
+        let answer = state.compare_and_set(self.allowed.state, change);
         Ok(cpu::host(&self.watch, answer).await)
     }
 }

@@ -2,6 +2,7 @@
 //! routes, limits, quota and credential.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::CONTENT_LENGTH;
 use tokio::sync::Semaphore;
@@ -12,6 +13,8 @@ use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, WasiHttpView};
 
 use super::bodies::{Room, answer, collect};
+use super::{HEADERS_TIMES, headers_bytes};
+use crate::capability::http::Asking;
 use crate::capability::{Http, LogSink, StagedFile};
 use crate::plugin::grant::Grant;
 use crate::plugin::guard::{Guarded, asking};
@@ -21,6 +24,9 @@ use crate::usage::{Usage, cpu};
 
 /// What a guest hands over of a body at a time. Each body that it has begun may hold two of these.
 const CHUNK_BYTES: usize = 16 << 10;
+
+/// What a header takes of memory beside its name and value.
+const PAIR_BYTES: usize = 72;
 
 /// What requests need of the call that makes them, which they may outlive by a moment.
 #[derive(Clone)]
@@ -32,6 +38,8 @@ pub(super) struct Outgoing {
     limits: Limits,
     room: Room,
     at_once: Arc<Semaphore>,
+    /// The function that is being called, if it may make no requests.
+    pub mute: Option<&'static str>,
 }
 
 type Answered = http::Response<WasiBody>;
@@ -47,6 +55,7 @@ impl Outgoing {
             limits: *limits,
             room: Room::of(limits.memory_bytes),
             at_once: Arc::new(Semaphore::new(limits.requests_at_once as usize)),
+            mute: None,
         }
     }
 
@@ -62,7 +71,9 @@ impl Outgoing {
             if name == CONTENT_LENGTH {
                 continue;
             }
-            let value = value.to_str().map_err(|_| Error::HttpRequestDenied)?;
+            let value = value.to_str().map_err(|_| {
+                denied("a header's value holds a character that is no visible ASCII")
+            })?;
             headers.push((name.as_str().to_owned(), value.to_owned()));
         }
         let request = Request {
@@ -78,12 +89,27 @@ impl Outgoing {
         };
         // Nobody closes it.
         let _permit = self.at_once.acquire().await.ok();
-        let asking = asking(&self.limits, self.staged.as_ref(), &self.usage);
+        let refused = AtomicBool::new(false);
+        let asking = asking(&self.limits, self.staged.as_ref(), &self.usage, self.mute);
+        let asking = Asking {
+            refused: Some(&refused),
+            ..asking
+        };
         let answer = self.http.send_to(&parts.uri, request, &asking).await;
-        self.answered(answer.map_err(code)?)
+        let refused = refused.load(Ordering::Relaxed);
+        self.answered(answer.map_err(|failure| code(failure, refused))?)
     }
 
     fn answered(&self, response: Response) -> Result<Answered, Error> {
+        let pairs = response.headers.iter();
+        let pairs = pairs.map(|(name, value)| name.len() + value.len() + PAIR_BYTES);
+        let bytes: usize = pairs.sum();
+        // A guest can have the host copy them as often as it may hold resources.
+        if bytes > headers_bytes(&self.limits) {
+            let error = Error::HttpResponseHeaderSectionSize(u32::try_from(bytes).ok());
+            let what = format!("an answer's headers are larger than {HEADERS_TIMES} times");
+            return Err(self.over("header_bytes", self.limits.header_bytes, &what, error));
+        }
         let mut taken = self.room.begin();
         if !taken.more(response.body.len()) {
             let bytes = response.body.len() as u64;
@@ -102,9 +128,14 @@ impl Outgoing {
     }
 
     fn no_room(&self, what: &str, error: Error) -> Error {
-        self.usage.limit("memory_mib");
-        let most = self.room.most() >> 20;
-        let line = format!("wasi:http: {what} would take more than limit `memory_mib` = {most}");
+        let what = format!("{what} would take more than");
+        self.over("memory_mib", self.room.most() >> 20, &what, error)
+    }
+
+    /// Tells that something is over a limit; answers the error, which cannot.
+    fn over(&self, limit: &'static str, most: usize, what: &str, error: Error) -> Error {
+        self.usage.limit(limit);
+        let line = format!("wasi:http: {what} limit `{limit}` = {most}");
         // Over its allowance, it is told with the others.
         if let Err(limit) = self.log.write(Level::Warn, &line) {
             self.usage.line_dropped(limit);
@@ -113,10 +144,16 @@ impl Outgoing {
     }
 }
 
-/// What `wasi:http` calls it that there is no answer.
-fn code(failure: Failure) -> Error {
+/// `http-request-denied` has no room for a reason, without which no author finds the mistake.
+fn denied(reason: &str) -> Error {
+    Error::InternalError(Some(format!("denied: {reason}")))
+}
+
+/// What `wasi:http` calls it that there is no answer; `refused`, if it was for the destination's address.
+fn code(failure: Failure, refused: bool) -> Error {
     match failure {
-        Failure::Denied(_) => Error::HttpRequestDenied,
+        Failure::Denied(reason) => denied(&reason),
+        Failure::Unreachable(_) if refused => Error::DestinationIpProhibited,
         Failure::Unreachable(_) => Error::DestinationUnavailable,
         Failure::Interrupted(_) => Error::ConnectionTerminated,
         Failure::TooLarge(_) => Error::HttpResponseBodySize(None),

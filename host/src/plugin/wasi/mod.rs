@@ -34,6 +34,11 @@ pub(super) use given::{GIVEN, is_given};
 /// `header_bytes` allows: names, values, and what holds them together.
 const HEADERS_TIMES: usize = 4;
 
+/// What a request's or an answer's headers may take, in bytes.
+fn headers_bytes(limits: &Limits) -> usize {
+    limits.header_bytes.saturating_mul(HEADERS_TIMES)
+}
+
 /// The most chance that is made at once, in bytes: a key or a seed is a few dozen.
 const RANDOM_BYTES: u64 = 64 << 10;
 
@@ -71,7 +76,7 @@ impl Closed {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources as usize);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(limits.header_bytes.saturating_mul(HEADERS_TIMES));
+        http.set_field_size_limit(headers_bytes(limits));
         Self {
             wasi,
             table,
@@ -124,12 +129,14 @@ impl WasiView for Guarded {
 
 impl WasiHttpView for Guarded {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let mute = self.allowed.mute();
         let Closed {
             table,
             http,
             outgoing,
             ..
         } = self.closed();
+        outgoing.mute = mute;
         WasiHttpCtxView {
             hooks: outgoing,
             table,

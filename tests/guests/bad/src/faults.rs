@@ -80,6 +80,9 @@ pub fn open(mut settings: Settings) -> Result<(), Problem> {
     let unknown: String = unknown.collect();
     match (options, Plan::new(&settings.columns)) {
         (Ok(options), Ok(plan)) => {
+            if how == "no-early-requests" {
+                let _ = http::send(&request("GET", &options.check_path));
+            }
             let session = Session {
                 options,
                 plan,
@@ -116,6 +119,7 @@ impl Bad {
         let session = session()?;
         survive(session, &rows);
         match session.how.as_str() {
+            "no-early-requests" => drop(http::send(&request("GET", &session.options.check_path))),
             "stage-keeps-text" => rows.cells = rows.cells.replace('"', "'"),
             "stage-unknown-kind" => rows.kinds.iter_mut().for_each(|kind| {
                 if *kind > 7 {

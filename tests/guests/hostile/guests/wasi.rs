@@ -13,9 +13,19 @@ use wasip2::sockets::{instance_network, ip_name_lookup, tcp_create_socket, udp_c
 /// A second, in nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 
+/// What is no long time by itself.
+const DOZE: u64 = 2 * SECOND;
+
 struct Guest;
 
 impl Tame for Guest {
+    fn open(_settings: Settings) -> Result<(), Problem> {
+        if how("doze") {
+            doze();
+        }
+        Ok(())
+    }
+
     fn deliver(rows: Batch) -> Result<Delivery, Problem> {
         Ok(attempt(&rows, |what| match what {
             "environment" => format!("found {:?}", environment::get_environment()),
@@ -72,6 +82,10 @@ impl Tame for Guest {
                     .collect();
                 format!("kept {}", kept.len())
             }
+            "doze" => {
+                doze();
+                "woke".to_owned()
+            }
             "sleep" => {
                 monotonic_clock::subscribe_duration(SECOND * 3_600).block();
                 "woke".to_owned()
@@ -79,6 +93,11 @@ impl Tame for Guest {
             _ => "fine".to_owned(),
         }))
     }
+}
+
+/// Sleeps for more than half of what a call may take in its test.
+fn doze() {
+    monotonic_clock::subscribe_duration(DOZE).block();
 }
 
 fn created<S>(socket: Result<S, ErrorCode>) -> String {

@@ -5,6 +5,7 @@
 use sluice_hostile::*;
 use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{ErrorCode, Fields, Method, OutgoingBody, OutgoingRequest, Scheme};
+use wasip2::io::streams::StreamError;
 
 /// What is written at once.
 const PIECE: usize = 4_096;
@@ -78,8 +79,12 @@ fn asked(texts: &[&str]) -> Result<String, ErrorCode> {
     let stream = answer.consume().expect("the first time");
     let stream = stream.stream().expect("the first time");
     let mut text = vec![];
-    while let Ok(bytes) = stream.blocking_read(1 << 20) {
-        text.extend(bytes);
+    loop {
+        match stream.blocking_read(1 << 20) {
+            Ok(bytes) => text.extend(bytes),
+            Err(StreamError::Closed) => break,
+            Err(error) => return Ok(format!("cut after {} bytes: {error:?}", text.len())),
+        }
     }
     let text = String::from_utf8_lossy(&text);
     Ok(format!("answered {status} with {names:?}: {text}"))
