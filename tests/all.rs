@@ -39,6 +39,8 @@ mod guide;
 mod hostile;
 #[path = "all/hot_swap.rs"]
 mod hot_swap;
+#[path = "all/hot_swap_command.rs"]
+mod hot_swap_command;
 #[path = "all/hot_swap_pause.rs"]
 mod hot_swap_pause;
 #[path = "all/isolation.rs"]

@@ -74,7 +74,8 @@ async fn feed_until_ended(world: &mut World, running: &mut Running, to: &str) ->
     anyhow::bail!("the swap does not end: {}", world.sluice.status().await?)
 }
 
-async fn swap(world: &World, args: &[&str]) -> Result<Ended> {
+/// `sluice plugin swap` of the exporter.
+pub async fn swap(world: &World, args: &[&str]) -> Result<Ended> {
     let base = ["plugin", "swap", "retention-science"];
     world.sluice.call(&[&base, args].concat()).await
 }

@@ -1,6 +1,6 @@
 //! Watching a swap until it has ended everywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,21 +14,28 @@ const LOOK: Duration = Duration::from_millis(300);
 
 /// Tells how a swap goes on in these exports, until it has ended in all of them. If it is not waited for,
 /// or nobody works on an export, it says only what is to be expected.
-pub async fn follow(
-    exports: &[(String, PathBuf)],
-    swap: &str,
-    detach: bool,
-) -> anyhow::Result<Exit> {
+pub async fn follow(exports: &[(String, PathBuf)], swap: &str, detach: bool) -> Exit {
     if detach {
         println!("wanted; `sluice status` shows how it goes");
-        return Ok(Exit::Fine);
+        return Exit::Fine;
     }
     let mut said = BTreeMap::<&str, String>::new();
+    let mut unreadable = BTreeSet::new();
     let mut worst = Exit::Fine;
     loop {
         let mut open = false;
         for (name, directory) in exports {
-            let versions = Store::open_read_only(directory)?.versions()?;
+            let read = Store::open_read_only(directory).and_then(|store| store.versions());
+            let versions = match read {
+                Ok(versions) => versions,
+                Err(error) => {
+                    // How it goes on there is for `status` to say, once it can be read.
+                    if unreadable.insert(name) {
+                        eprintln!("error: {name}: its store cannot be read any more: {error}");
+                    }
+                    continue;
+                }
+            };
             let (line, ended) = match versions.as_ref().and_then(|one| told(one, swap)) {
                 Some((line, outcome)) => (line, outcome),
                 None if works(directory) => ("has not taken it up yet".to_owned(), None),
@@ -47,7 +54,10 @@ pub async fn follow(
             }
         }
         if !open {
-            return Ok(worst);
+            return match (worst, unreadable.is_empty()) {
+                (Exit::Fine, false) => Exit::Unforeseen,
+                (worst, _) => worst,
+            };
         }
         tokio::time::sleep(LOOK).await;
     }
