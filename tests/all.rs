@@ -39,8 +39,12 @@ mod guide;
 mod hostile;
 #[path = "all/hot_swap.rs"]
 mod hot_swap;
+#[path = "all/hot_swap_command.rs"]
+mod hot_swap_command;
 #[path = "all/hot_swap_pause.rs"]
 mod hot_swap_pause;
+#[path = "all/hot_swap_which.rs"]
+mod hot_swap_which;
 #[path = "all/isolation.rs"]
 mod isolation;
 #[path = "all/journey.rs"]
@@ -59,6 +63,8 @@ mod mistakes;
 mod operator;
 #[path = "all/registry.rs"]
 mod registry;
+#[path = "all/registry_signed.rs"]
+mod registry_signed;
 #[path = "all/repository.rs"]
 mod repository;
 #[path = "all/rotation.rs"]

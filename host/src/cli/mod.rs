@@ -7,6 +7,7 @@ mod capture;
 mod check;
 mod conform;
 mod control;
+mod decide;
 mod difference;
 pub mod dumps;
 mod engine;
@@ -27,6 +28,7 @@ mod receipt;
 mod remove;
 mod replay;
 mod run;
+mod runs;
 mod select;
 mod shadow;
 mod source;
@@ -39,9 +41,8 @@ mod wanted;
 
 pub use exit::Exit;
 
-use sluice::export::Wanted;
-
 use args::{Args, Command, PluginCommand, SourceCommand};
+use decide::Decision;
 
 /// Does what was asked.
 ///
@@ -77,9 +78,9 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
             PluginCommand::Pin(args) => pin::pin(&args),
             PluginCommand::Shadow(args) => shadow::shadow(args).await,
             PluginCommand::Swap(args) => swap::swap(args).await,
-            PluginCommand::Promote(args) => swap::decide(args, Wanted::Promote).await,
+            PluginCommand::Promote(args) => Ok(decide::decide(&args, Decision::Promote)),
             PluginCommand::State(args) => plugin_state::state(&args),
-            PluginCommand::Rollback(args) => swap::decide(args, Wanted::RollBack).await,
+            PluginCommand::Rollback(args) => Ok(decide::decide(&args, Decision::RollBack)),
         },
         // `main` has done it, before there were threads.
         Command::CompileComponent { .. } => Ok(Exit::Fine),

@@ -1,18 +1,21 @@
-//! `sluice plugin swap`, `promote` and `rollback`.
+//! `sluice plugin swap`.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use sluice::capability::LogSink;
-use sluice::deploy::{Demand, Deployed, Fit, deploy};
+use sluice::config::{Config, ExportConfig};
+use sluice::deploy::{Demand, Deployed, Fit, LeftOut, deploy};
 use sluice::export::{Plan, Version, Versions, Wanted, swap_id};
-use sluice::plugin::{Grant, Plugin};
-use sluice::registry::short;
+use sluice::plugin::{Engine, Grant, Plugin};
+use sluice::registry::{Registry, short};
 use sluice::store::Store;
 
-use super::args::{Canary, DecideArgs, SwapArgs};
+use super::args::{Canary, SwapArgs};
 use super::exit::Exit;
+use super::follow::Following;
+use super::runs::{self, Found};
 use super::stores::now_ms;
-use super::{engine, follow, logs, select};
+use super::{engine, logs, remove, select};
 
 /// An export that is to be swapped.
 struct Candidate {
@@ -30,26 +33,17 @@ pub async fn swap(args: SwapArgs) -> anyhow::Result<Exit> {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
-    let (engine, data) = (engine::keeping(&args.place), args.place.data());
-    let demand = match args.check {
-        true => Demand::Run,
-        false => Demand::Preview,
-    };
-    let deployment = deploy(&engine, &config, &data, demand, |_| true).await;
-    select::show_wrong(&deployment);
-    let (mut candidates, mut fine, mut others) = (vec![], true, vec![]);
-    for deployed in deployment.deployed {
-        let Some(versions) = versions(&deployed.directory)? else {
-            eprintln!(
-                "{}: has not run yet; it starts with what its configuration names",
-                deployed.spec.name()
-            );
-            continue;
-        };
-        if versions.active.name != args.name {
-            others.push(versions.active.name);
-            continue;
-        }
+    let mut found = runs::find(&config, &args.place, &args.name);
+    for name in &found.unborn {
+        eprintln!("{name}: has not run yet; it starts with what its configuration names");
+    }
+    if found.runs.is_empty() {
+        return Ok(found.nobody(&args.name));
+    }
+    let engine = engine::keeping(&args.place);
+    let prepared = prepared(&engine, &config, &args, &mut found).await;
+    let (mut candidates, mut fine) = (vec![], true);
+    for (deployed, versions) in prepared {
         match candidate(&engine, deployed, versions, &args).await {
             Ok(candidate) => candidates.push(candidate),
             Err(why) => {
@@ -63,13 +57,17 @@ pub async fn swap(args: SwapArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Plugin);
     }
     let Some(first) = candidates.first() else {
-        return Ok(nobody(&args.name, others));
+        eprintln!("nothing was swapped");
+        return Ok(found.at_best);
     };
     let to = first.fit.version.clone();
     for leader in args.leaders() {
         let known = |one: &Candidate| one.deployed.spec.name() == *leader;
         if !candidates.iter().any(known) {
-            eprintln!("error: no export `{leader}` runs {}", args.name);
+            eprintln!(
+                "error: `{leader}` cannot go first: no such export runs {}, or it is left out; nothing was swapped",
+                args.name
+            );
             return Ok(Exit::Configuration);
         }
     }
@@ -87,95 +85,83 @@ pub async fn swap(args: SwapArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Refused);
     }
     if let Err(error) = first.deployed.supply.keep(&first.plugin) {
-        eprintln!("error: {to} cannot be kept: {error}; nothing was swapped");
-        return Ok(Exit::Unforeseen);
+        let exit = remove::refused(&error);
+        eprintln!("{to} cannot be kept; nothing was swapped");
+        return Ok(exit);
     }
     let now = now_ms();
     let id = swap_id(&to.sha256, now);
-    let mut stores = vec![];
-    for one in &candidates {
-        let tuning = &one.deployed.spec.tuning;
-        let wanted = Wanted::Begin {
-            id: id.clone(),
-            to: to.clone(),
-            configured: None,
-            plan: Plan {
-                percent: args.percent().unwrap_or(tuning.canary_percent),
-                batches: args.batches.unwrap_or(tuning.canary_batches),
-                leaders: args.leaders().cloned().collect(),
-            },
-            routes: one.routes.0.clone(),
-        };
-        Store::open_beside(&one.deployed.directory)?.want_version(&wanted, now)?;
-        stores.push((one.deployed.spec.name(), one.deployed.directory.clone()));
-    }
-    follow::follow(&stores, &id, args.detach).await
-}
-
-pub async fn decide(args: DecideArgs, wanted: Wanted) -> anyhow::Result<Exit> {
-    logs::start_quiet();
-    let config = match select::configuration(&args.place) {
-        Ok(config) => config,
-        Err(exit) => return Ok(exit),
-    };
-    let (mut told, mut concerned, mut others) = (0, 0, vec![]);
-    for export in config.tenants.iter().flat_map(|tenant| &tenant.exports) {
-        let directory = sluice::deploy::directory(&args.place.data(), export);
-        let Some(versions) = versions(&directory)? else {
-            continue;
-        };
-        let name = export.spec.name();
-        if versions.active.name != args.name {
-            others.push(versions.active.name);
-            continue;
+    let (mut stores, following) = (vec![], Following::new(&args.name, &id)?);
+    // Who removes versions looks into the stores for who needs them.
+    let held = Registry::at(&args.place.data()).hold(&to.sha256, || {
+        for one in &candidates {
+            let name = one.deployed.spec.name();
+            let wanted = one.wanted(&id, &to, &args);
+            let told = Store::open_beside(&one.deployed.directory)
+                .and_then(|store| store.want_version(&wanted, now));
+            match told {
+                Ok(()) => stores.push((name, one.deployed.directory.clone())),
+                Err(error) => {
+                    let why = format!("its store cannot be written: {error}");
+                    found.leave_out(&name, &why, Exit::Unforeseen);
+                }
+            }
         }
-        concerned += 1;
-        let what = match (&versions.swap, &versions.before, &wanted) {
-            (Some(swap), _, Wanted::Promote) => format!("{} is promoted", swap.to),
-            (Some(swap), _, _) => format!("{} is rolled back", swap.to),
-            (None, _, Wanted::Promote) => continue,
-            (None, Some(before), _) => format!("goes back to {before}"),
-            (None, _, _) => continue,
-        };
-        Store::open_beside(&directory)?.want_version(&wanted, now_ms())?;
-        println!("{name}: {what}");
-        told += 1;
+    });
+    if let Err(error) = held {
+        found.at_best = remove::refused(&error);
     }
-    if told == 0 {
-        if concerned == 0 {
-            return Ok(nobody(&args.name, others));
-        }
-        let undone = match wanted {
-            Wanted::Promote => "",
-            _ => ", and no version worked before the one that works now",
-        };
-        eprintln!("error: no swap of {} is under way{undone}", args.name);
-        return Ok(Exit::Swap);
+    if stores.is_empty() {
+        eprintln!("nothing was swapped");
+        return Ok(found.at_best);
     }
-    Ok(Exit::Fine)
+    Ok(match following.until_ended(&stores, args.detach).await {
+        Exit::Fine => found.at_best,
+        ended => ended,
+    })
 }
 
-fn nobody(name: &str, mut others: Vec<String>) -> Exit {
-    others.sort();
-    others.dedup();
-    let others = match others.as_slice() {
-        [] => "no export has run yet".to_owned(),
-        names => format!("exports run: {}", names.join(", ")),
+/// Prepares the exports that run the plugin. One that cannot be is left out, and says why.
+async fn prepared(
+    engine: &Engine,
+    config: &Config,
+    args: &SwapArgs,
+    found: &mut Found,
+) -> Vec<(Deployed, Versions)> {
+    let demand = match args.check {
+        true => Demand::Run,
+        false => Demand::Preview,
     };
-    eprintln!("error: no export runs a plugin named `{name}`; {others}");
-    Exit::Configuration
-}
-
-fn versions(directory: &Path) -> anyhow::Result<Option<Versions>> {
-    match Store::exists(directory) {
-        true => Ok(Store::open_read_only(directory)?.versions()?),
-        false => Ok(None),
+    let mut runs: BTreeMap<String, Versions> = std::mem::take(&mut found.runs)
+        .into_iter()
+        .map(|one| (one.name, one.versions))
+        .collect();
+    let data = args.place.data();
+    let wanted = |export: &ExportConfig| runs.contains_key(&export.spec.name());
+    let deployment = deploy(engine, config, &data, demand, wanted).await;
+    let ends = match select::show_wrong(&deployment) {
+        Exit::Fine => Exit::Configuration,
+        wrong => wrong,
+    };
+    let mut prepared = vec![];
+    for deployed in deployment.deployed {
+        if let Some(versions) = runs.remove(&deployed.spec.name()) {
+            prepared.push((deployed, versions));
+        }
     }
+    for name in runs.keys() {
+        let of_it = |one: &&LeftOut| one.export == *name;
+        let why = deployment.left_out.iter().find(of_it);
+        let why = why.map_or("its configuration leads nowhere", |one| one.why.as_str());
+        let why = format!("it runs the plugin, and cannot be prepared: {why}");
+        found.leave_out(name, &why, ends);
+    }
+    prepared
 }
 
 /// Loads the file under an export's rules, and looks whether it fits the export.
 async fn candidate(
-    engine: &sluice::plugin::Engine,
+    engine: &Engine,
     deployed: Deployed,
     versions: Versions,
     args: &SwapArgs,
@@ -215,11 +201,7 @@ async fn candidate(
 }
 
 /// The routes of the version that works now. Those of one that cannot be loaded are those that it had.
-async fn granted(
-    engine: &sluice::plugin::Engine,
-    deployed: &Deployed,
-    versions: &Versions,
-) -> Vec<String> {
+async fn granted(engine: &Engine, deployed: &Deployed, versions: &Versions) -> Vec<String> {
     let active = &versions.active;
     if deployed.plugin.inspection.sha256 == active.sha256 {
         return deployed.policy.granted();
@@ -230,6 +212,24 @@ async fn granted(
     match deployed.fit(&plugin).await {
         Ok(fit) => fit.way.policy.granted(),
         Err(_) => versions.routes.clone(),
+    }
+}
+
+impl Candidate {
+    /// What its store is told.
+    fn wanted(&self, id: &str, to: &Version, args: &SwapArgs) -> Wanted {
+        let tuning = &self.deployed.spec.tuning;
+        Wanted::Begin {
+            id: id.to_owned(),
+            to: to.clone(),
+            configured: None,
+            plan: Plan {
+                percent: args.percent().unwrap_or(tuning.canary_percent),
+                batches: args.batches.unwrap_or(tuning.canary_batches),
+                leaders: args.leaders().cloned().collect(),
+            },
+            routes: self.routes.0.clone(),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod routes;
 mod sample;
 mod secrets;
 mod settings;
+mod stores;
 mod supply;
 mod swap;
 mod sweep;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::authorized::Accounts;
-use self::swap::Swappable;
+use self::swap::{Swappable, titles};
 use crate::capability::Http;
 use crate::capability::http::{Policy, Recorder};
 use crate::config::{Config, ExportConfig, Mistake, PluginSource, Tenant};
@@ -34,6 +35,7 @@ pub use authorized::{Authorized, Way, WayError};
 pub use builder::{BuildError, Builder};
 pub use explain::Explained;
 pub use sample::Sample;
+pub use stores::{Unreadable, stores_of};
 pub use supply::Supply;
 pub use swap::{Fit, NoFit};
 pub use watch::{Watch, Watched};
@@ -74,6 +76,17 @@ pub struct Deployment {
     pub mistakes: Vec<Mistake>,
     /// The plugins that cannot be loaded.
     pub unloadable: Vec<Mistake>,
+    /// The exports that were wanted and cannot be started.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An export that cannot be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its name, as `tenant/export`.
+    pub export: String,
+    /// Why, on one line. The operator's lines are with the mistakes.
+    pub why: String,
 }
 
 impl Deployment {
@@ -136,6 +149,7 @@ pub async fn deploy(
         all.deployed.extend(one.deployed);
         all.mistakes.extend(one.mistakes);
         all.unloadable.extend(one.unloadable);
+        all.left_out.extend(one.left_out);
     }
     all
 }
@@ -165,13 +179,20 @@ pub async fn deploy_tenant(
                     Ok(plugin) => {
                         let accounts = accounts.entry(&authorization.id).or_default();
                         let (manifest, mistakes) = (&plugin.manifest, &mut deployment.mistakes);
+                        let before = mistakes.len();
                         let authorized =
                             accounts.prepare(tenant, authorization, manifest, demand, mistakes);
-                        authorized.await.map(|authorized| Ready {
-                            plugin,
-                            supply,
-                            authorized,
-                        })
+                        match authorized.await {
+                            Some(authorized) => Ok(Ready {
+                                plugin,
+                                supply,
+                                authorized,
+                            }),
+                            None => Err(match &deployment.mistakes[before..] {
+                                [] => TOLD_BEFORE.to_owned(),
+                                found => titles(found),
+                            }),
+                        }
                     }
                     Err(error) => {
                         // Two authorizations may name the same file.
@@ -180,21 +201,29 @@ pub async fn deploy_tenant(
                             let mistake = supply::mistake(tenant, spans, source, &error);
                             deployment.unloadable.push(mistake);
                         }
-                        None
+                        Err(error.to_string())
                     }
                 })
             }
         };
         let before = deployment.mistakes.len();
         sources(tenant, export, &mut deployment.mistakes);
-        let Some(ready) = one else {
-            continue;
+        let why = match one {
+            Err(why) => why.clone(),
+            Ok(ready) => {
+                match deployed(tenant, export, ready, data).await {
+                    Ok(one) if deployment.mistakes.len() == before => {
+                        deployment.deployed.push(one);
+                        continue;
+                    }
+                    Ok(_) => {}
+                    Err(found) => deployment.mistakes.extend(found),
+                }
+                titles(&deployment.mistakes[before..])
+            }
         };
-        match deployed(tenant, export, ready, data).await {
-            Ok(one) if deployment.mistakes.len() == before => deployment.deployed.push(one),
-            Ok(_) => {}
-            Err(found) => deployment.mistakes.extend(found),
-        }
+        let export = export.spec.name();
+        deployment.left_out.push(LeftOut { export, why });
     }
     unknown_routes(tenant, &ready, &mut deployment.mistakes);
     deployment
@@ -207,8 +236,12 @@ struct Ready {
     authorized: Authorized,
 }
 
-/// What is ready, or cannot be, by authorization and source.
-type AllReady<'t> = BTreeMap<(&'t str, &'t PluginSource), Option<Ready>>;
+/// What is ready, or why it cannot be, by authorization and source.
+type AllReady<'t> = BTreeMap<(&'t str, &'t PluginSource), Result<Ready, String>>;
+
+/// Why an export is left out whose authorization was found wanting for another plugin already: each mistake
+/// is told once.
+const TOLD_BEFORE: &str = "its authorization cannot be used, as another export was told";
 
 /// Looks at the routes of each authorization all of whose plugins are ready: what none of them asks
 /// for may be what another one does.
@@ -222,7 +255,7 @@ fn unknown_routes(tenant: &Tenant, all: &AllReady<'_>, mistakes: &mut Vec<Mistak
         let policies: Option<Vec<Policy>> = exports
             .map(|export| {
                 let key = (authorization.id.as_str(), export.plugin(authorization));
-                let ready = all.get(&key)?.as_ref()?;
+                let ready = all.get(&key)?.as_ref().ok()?;
                 // An option that no route can be made of is a mistake of its own.
                 let policy = ready
                     .authorized

@@ -32,7 +32,8 @@ pub enum NoFit {
     Settings(Vec<Mistake>),
 }
 
-fn titles(mistakes: &[Mistake]) -> String {
+/// What is wrong, on one line.
+pub(super) fn titles(mistakes: &[Mistake]) -> String {
     let titles: Vec<_> = mistakes.iter().map(Mistake::title).collect();
     titles.join("; ")
 }

@@ -352,6 +352,15 @@ pub const MUTANTS: [Mutant; 44] = [
         noticed_by: SIMULATION,
     },
     Mutant {
+        name: "what-came-to-nothing-counts",
+        file: "host/src/export/versions/canary.rs",
+        find: "    seen.tells = seen.rows > 0;
+    if rejected.is_empty() {",
+        replace: "    seen.tells = true;
+    if rejected.is_empty() {",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
         name: "nobody-is-asked-about-an-old-job",
         file: "host/src/export/versions/poll.rs",
         find: "by.filter(|by| by != active.component())",
