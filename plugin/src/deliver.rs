@@ -60,9 +60,8 @@ pub fn deliver(
                 Verdict::Accepted => {}
                 Verdict::Rejected(reason) => outcome.reject(sending.row.index, None, reason),
                 Verdict::Problem(problem) => outcome.retry(sending, problem),
-                Verdict::NotYet => {
-                    outcome.retry(sending, Problem::Transient("not known yet".to_owned()));
-                }
+                // Of a user nothing is judged so.
+                Verdict::Gone(said) => outcome.retry(sending, Problem::Transient(said)),
             }
         }
     }

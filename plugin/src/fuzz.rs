@@ -108,8 +108,8 @@ pub fn job_status(data: &[u8]) {
         ] {
             match judge(call, answer, &["Ada", ""]) {
                 Verdict::Problem(found) => problem(&found, shown),
-                Verdict::Rejected(reason) => shown(&reason),
-                Verdict::Accepted | Verdict::NotYet => {}
+                Verdict::Rejected(said) | Verdict::Gone(said) => shown(&said),
+                Verdict::Accepted => {}
             }
         }
         if let Err(found) = import_job::check_answer(answer) {

@@ -184,8 +184,14 @@ pub fn status(
     };
     let answer = match (judge(Call::Poll, answer, &[]), answer) {
         (Verdict::Problem(problem), _) => return Err(problem),
-        (Verdict::Accepted, Ok(answer)) => answer,
-        _ => return pending("the job is not known yet"),
+        (Verdict::Gone(message), _) => {
+            return Ok(ImportStatus::Failed(Report::from(Ended {
+                message,
+                ..Ended::default()
+            })));
+        }
+        (_, Ok(answer)) => answer,
+        (_, Err(_)) => return Err(Problem::Transient("no answer".to_owned())),
     };
     let Some(body) = answer::json(answer) else {
         return pending("the answer is not JSON");
@@ -292,7 +298,7 @@ pub fn check_answer(answer: &Result<Response, Failure>) -> Result<(), Problem> {
     match judge(Call::Check, answer, &[]) {
         Verdict::Problem(problem) => Err(problem),
         Verdict::Accepted => Ok(()),
-        Verdict::NotYet | Verdict::Rejected(_) => Err(Problem::InvalidSettings(vec![finding(
+        Verdict::Gone(_) | Verdict::Rejected(_) => Err(Problem::InvalidSettings(vec![finding(
             Place::Option("check_path".to_owned()),
             "can not be read",
         )])),

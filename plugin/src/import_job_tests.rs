@@ -239,8 +239,6 @@ fn status_words_decide_and_unknown_ones_are_pending() {
         };
         assert_eq!(shown, expected, "{body}");
     }
-    let unknown = polled(404, "", &options());
-    assert!(matches!(unknown, ImportStatus::Pending(_)));
     let own = Options {
         status_succeeded: vec!["3".to_owned()],
         job_status_pointers: vec!["/job/0/code".to_owned()],
@@ -248,6 +246,20 @@ fn status_words_decide_and_unknown_ones_are_pending() {
     };
     let done = polled(200, r#"{"job": [{"code": 3}], "status": "failed"}"#, &own);
     assert!(matches!(done, ImportStatus::Succeeded(_)));
+}
+
+#[test]
+fn a_job_that_is_gone_has_failed_and_one_that_is_not_known_is_not_waited_for() {
+    let ImportStatus::Failed(report) = polled(410, r#"{"message": "of a@b.co"}"#, &options())
+    else {
+        panic!("not failed");
+    };
+    assert_eq!(
+        report.message,
+        "the job is gone: the destination answered 410: of ***"
+    );
+    let unknown = status(&Ok(response(404, &[], b"")), &options());
+    assert!(matches!(unknown, Err(Problem::Fatal(_))), "{unknown:?}");
 }
 
 #[test]
@@ -323,4 +335,8 @@ fn the_check_reads_and_proves_only_that_the_key_is_not_refused() {
             "{status}"
         );
     }
+    assert_eq!(
+        check_answer(&Err(Failure::TooLarge("8 MiB".to_owned()))),
+        Ok(())
+    );
 }

@@ -24,8 +24,8 @@ pub enum Call {
 pub enum Verdict {
     /// It was done; the body may say more.
     Accepted,
-    /// The job is not known yet.
-    NotYet,
+    /// The job is gone for good, with what was said.
+    Gone(String),
     /// The row can never be sent as it is, with the reason.
     Rejected(String),
     /// It was not done.
@@ -36,6 +36,8 @@ pub enum Verdict {
 pub fn judge(call: Call, answer: &Result<Response, Failure>, values: &[&str]) -> Verdict {
     let answer = match answer {
         Ok(answer) => answer,
+        // Whoever is not let in is not told so much.
+        Err(Failure::TooLarge(_)) if call == Call::Check => return Verdict::Accepted,
         Err(failure) => return Verdict::Problem(no_answer(failure)),
     };
     let status = answer.status;
@@ -80,7 +82,10 @@ pub fn judge(call: Call, answer: &Result<Response, Failure>, values: &[&str]) ->
              (its limit on the bytes of a staged file), then start the backfill again: {}",
             said()
         ))),
-        (Call::Poll, 404) => Verdict::NotYet,
+        // Perhaps the path is wrong, or the job appears late: `sluice resume` asks once more before the
+        // file is sent again. Pending, it would be waited for in vain.
+        (Call::Poll, 404) => problem(Problem::Fatal(format!("the job is not known: {}", said()))),
+        (Call::Poll, 410) => Verdict::Gone(format!("the job is gone: {}", said())),
         (Call::Poll, 405) => setting("job_path", "no job can be read at this path"),
         (Call::Submit | Call::Poll, 400..=499) => problem(Problem::Fatal(said())),
         (_, _) => problem(Problem::Transient(said())),
@@ -97,7 +102,12 @@ fn no_answer(failure: &Failure) -> Problem {
         }
         Failure::Unreachable(detail) => ("the destination can not be reached", detail.clone()),
         Failure::Interrupted(detail) => ("the connection ended before the answer", quoted(detail)),
-        Failure::TooLarge(detail) => ("the answer is larger than the host takes", detail.clone()),
+        // It has acted, and would act again and answer so for ever.
+        Failure::TooLarge(detail) => {
+            return Problem::Fatal(format!(
+                "the answer is larger than the host takes: {detail}"
+            ));
+        }
         Failure::Other(detail) => ("no answer", quoted(detail)),
     };
     Problem::Transient(format!("{what}: {detail}"))
@@ -112,7 +122,7 @@ mod tests {
     fn shape(verdict: &Verdict) -> String {
         match verdict {
             Verdict::Accepted => "accepted".to_owned(),
-            Verdict::NotYet => "pending".to_owned(),
+            Verdict::Gone(_) => "failed".to_owned(),
             Verdict::Rejected(_) => "rejected".to_owned(),
             Verdict::Problem(Problem::InvalidSettings(found)) => match &found[0].place {
                 Place::Option(name) => format!("invalid {name}"),
@@ -139,11 +149,19 @@ mod tests {
                 "accepted",
             ),
             (
-                &[400, 402, 409, 410, 415, 418, 422, 431, 499],
+                &[400, 402, 409, 415, 418, 422, 431, 499],
                 "rejected",
                 "rejected",
                 "fatal",
                 "fatal",
+                "accepted",
+            ),
+            (
+                &[410],
+                "rejected",
+                "rejected",
+                "fatal",
+                "failed",
                 "accepted",
             ),
             (
@@ -159,7 +177,7 @@ mod tests {
                 path,
                 "rejected",
                 "invalid import_path",
-                "pending",
+                "fatal",
                 "accepted",
             ),
             (
@@ -248,13 +266,13 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_transient_and_a_denied_request_is_fatal() {
+    fn no_answer_is_transient_and_what_would_be_so_for_ever_is_fatal() {
         let text = || "why".to_owned();
         for (failure, expected) in [
             (Failure::Denied(text()), "fatal"),
             (Failure::Unreachable(text()), "transient"),
             (Failure::Interrupted(text()), "transient"),
-            (Failure::TooLarge(text()), "transient"),
+            (Failure::TooLarge(text()), "fatal"),
             (Failure::Other(text()), "transient"),
         ] {
             for call in [
@@ -264,6 +282,10 @@ mod tests {
                 Call::Check,
             ] {
                 let verdict = judge(call, &Err(failure.clone()), &[]);
+                let expected = match (call, &failure) {
+                    (Call::Check, Failure::TooLarge(_)) => "accepted",
+                    _ => expected,
+                };
                 assert_eq!(shape(&verdict), expected, "{call:?} {failure:?}");
             }
         }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use sluice::conformance::{Author, Rule, examine};
-use sluice::plugin::{Engine, Limits, LoadLimits};
+use sluice::conformance::{Author, Report, Rule, examine};
+use sluice::plugin::{Engine, Limits, LoadLimits, Plugin};
 
 use crate::process::{Sluice, component};
 
@@ -55,13 +55,13 @@ async fn what_is_broken_is_told_with_what_was_seen_and_how_to_mend_it() -> Resul
     let path = file.to_str().context("a path in UTF-8")?;
     let test = ["plugin", "test", path, "--options", &options];
     let ended = sluice.call(&test).await?;
-    ensure!(ended.code == Some(1), "{ended:?}");
+    ensure!(ended.code == Some(11), "{ended:?}");
     for says in [
         "FAILED   deliver-throttled\n",
         "\ndeliver-throttled\n  expected  429 is throttled with the Retry-After",
         "\n  seen      with `Retry-After: 7` retry-after-ms is None\n",
         "\n  mend      read `retry-after`",
-        "\n40 of 41 rules hold, 1 broken, 0 skipped\n",
+        "\n43 of 44 rules hold, 1 broken, 0 skipped\n",
     ] {
         ensure!(ended.stdout.contains(says), "not said: {says}\n{ended:?}");
     }
@@ -109,7 +109,7 @@ async fn the_author_says_what_is_mapped_and_what_the_destination_answers() -> Re
     std::fs::write(&config, "[answers.submitted]\nbody = '{\"job\": 17}'\n")?;
     let (code, report) = tested("webhook.wasm", &["--config", path]).await?;
     let broken = rules(&report, "failed");
-    ensure!(code == Some(1) && broken.len() == 1, "{broken:#?}");
+    ensure!(code == Some(11) && broken.len() == 1, "{broken:#?}");
     ensure!(
         broken[0].starts_with("\"submit-sends-file\""),
         "{broken:#?}"
@@ -152,6 +152,56 @@ const ALSO: [(Rule, &[Rule]); 4] = [
     (Rule::PollFresh, &[Rule::PollDecides]),
 ];
 
+/// Further ways to break a rule, each behind a `/`, and each in a part of it that would else go unseen.
+const FACETS: [(Rule, &[&str]); 6] = [
+    (Rule::OpenOptions, &["fatal"]),
+    (Rule::PollToken, &["waits"]),
+    (Rule::DeliverFrames, &["mark"]),
+    (Rule::DeliverOdd, &["too-large"]),
+    (Rule::DeliverPartial, &["passing"]),
+    (
+        Rule::Secrecy,
+        &["check", "submit", "poll", "report", "why", "key"],
+    ),
+];
+
+/// Kinds of destinations that only the author's file can tell from a broken plugin, or that are told by
+/// themselves: what the file says, and what is broken without it.
+const KINDS: [(&str, &str, &[Rule]); 10] = [
+    ("tabs", "", &[]),
+    ("plain-tabs", "", &[]),
+    ("semicolons", "", &[]),
+    ("carets", "[stage]\ndelimiter = \"^\"\n", &[]),
+    ("forms", "", &[]),
+    ("busy", "", &[]),
+    (
+        "no-import",
+        "without = [\"import\"]\n",
+        &[Rule::OpenAccepts],
+    ),
+    (
+        "ignores-exits",
+        "exits = \"ignored\"\n",
+        &[Rule::DeliverExits],
+    ),
+    (
+        "asks-first",
+        "[[answers.delivered]]\nmethod = \"GET\"\npath = \"/check\"\nbody = '{\"list\": 7}'\n\
+         [[answers.delivered]]\nbody = '{}'\n",
+        &[Rule::DeliverAccepts, Rule::DeliverExits],
+    ),
+    (
+        "open-to-all",
+        "without = [\"authentication\"]\n",
+        &[
+            Rule::CheckDecides,
+            Rule::SubmitDecides,
+            Rule::PollDecides,
+            Rule::DeliverUnauthorized,
+        ],
+    ),
+];
+
 /// The guest that breaks a rule, and the options that ask it to.
 fn guest(rule: Rule) -> (PathBuf, String) {
     let folder = component().with_file_name("bad");
@@ -168,19 +218,28 @@ fn guest(rule: Rule) -> (PathBuf, String) {
     }
 }
 
+async fn examined(engine: &Engine, file: &Path, options: &str, author: &str) -> Result<Report> {
+    let author = Author::parse(author)?.with_options(options)?;
+    Ok(examine(engine, file, &author, 1).await?)
+}
+
 async fn broken_by(engine: &Engine, file: &Path, options: &str) -> Result<BTreeSet<Rule>> {
-    let author = Author::default().with_options(options)?;
-    let report = examine(engine, file, &author, 1).await?;
+    let report = examined(engine, file, options, "").await?;
     Ok(report.broken().map(|(rule, _)| rule).collect())
+}
+
+/// The guest whose fault is an option, and an engine that keeps its code.
+async fn by_option() -> Result<(Engine, PathBuf, Plugin)> {
+    let engine = Engine::new();
+    let (file, _) = guest(Rule::Survives);
+    let (limits, load) = (Limits::default(), LoadLimits::default());
+    let plugin = engine.load(&file, &limits, &load).await?;
+    Ok((engine, file, plugin))
 }
 
 #[tokio::test]
 async fn for_every_rule_a_bad_plugin_is_caught_by_it() -> Result<()> {
-    let engine = Engine::new();
-    let (by_option, _) = guest(Rule::Survives);
-    let (limits, load) = (Limits::default(), LoadLimits::default());
-    // Kept, so that it is compiled once.
-    let _plugin = engine.load(&by_option, &limits, &load).await?;
+    let (engine, by_option, _plugin) = by_option().await?;
     let none = broken_by(&engine, &by_option, "{}").await?;
     ensure!(none.is_empty(), "it is good unless it is asked: {none:?}");
     let mut wrong = vec![];
@@ -195,6 +254,81 @@ async fn for_every_rule_a_bad_plugin_is_caught_by_it() -> Result<()> {
         }
     }
     ensure!(wrong.is_empty(), "{wrong:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_part_of_a_rule_catches_the_plugin_that_breaks_it_there() -> Result<()> {
+    let (engine, file, _plugin) = by_option().await?;
+    let mut wrong = vec![];
+    for (rule, facets) in FACETS {
+        for facet in facets {
+            let how = format!("{}/{facet}", rule.name());
+            let options = serde_json::json!({ "how": how }).to_string();
+            let broken = broken_by(&engine, &file, &options).await?;
+            if broken != BTreeSet::from([rule]) {
+                wrong.push(format!("{how}: {broken:?}"));
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "{wrong:#?}");
+    Ok(())
+}
+
+/// What the contract leaves to a destination is no fault of its plugin.
+#[tokio::test]
+async fn every_kind_of_destination_passes_if_its_author_says_what_it_is() -> Result<()> {
+    let (engine, file, _plugin) = by_option().await?;
+    let mut wrong = vec![];
+    for (kind, author, unsaid) in KINDS {
+        let options = serde_json::json!({ "kind": kind }).to_string();
+        let report = examined(&engine, &file, &options, author).await?;
+        let broken: Vec<_> = report.broken().collect();
+        if !broken.is_empty() {
+            wrong.push(format!("{kind}: {broken:#?}"));
+        }
+        // Only what there is not is passed over.
+        let skipped = report.skipped().map(|(rule, _)| rule.name());
+        let parts: &[&str] = match kind {
+            "no-import" => &["stage-", "submit-", "token-", "poll-"],
+            "open-to-all" => &["deliver-unauthorized"],
+            _ => &[],
+        };
+        for rule in skipped.filter(|rule| !parts.iter().any(|part| rule.starts_with(part))) {
+            wrong.push(format!("{kind}: {rule} is skipped"));
+        }
+        if unsaid.is_empty() {
+            continue;
+        }
+        let broken = broken_by(&engine, &file, &options).await?;
+        if broken != unsaid.iter().copied().collect() {
+            wrong.push(format!("{kind}, unsaid: {broken:?}"));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// Whatever the form is: a plugin that joins texts is caught, and so is one that does not do without what
+/// its author says that there is not.
+#[tokio::test]
+async fn a_fault_is_found_in_every_kind_of_destination() -> Result<()> {
+    let (engine, file, _plugin) = by_option().await?;
+    let carets = "[stage]\ndelimiter = \"^\"\n";
+    for (kind, how, author, rule) in [
+        ("tabs", "stage-frames", "", Rule::StageFrames),
+        ("plain-tabs", "stage-frames", "", Rule::StageFrames),
+        ("semicolons", "stage-frames", "", Rule::StageFrames),
+        ("carets", "stage-frames", carets, Rule::StageFrames),
+        ("forms", "deliver-frames", "", Rule::DeliverFrames),
+        ("", "", "without = [\"import\"]\n", Rule::SubmitSends),
+        ("", "deliver-exits", "", Rule::DeliverExits),
+    ] {
+        let options = serde_json::json!({ "kind": kind, "how": how }).to_string();
+        let report = examined(&engine, &file, &options, author).await?;
+        let broken: Vec<_> = report.broken().map(|(rule, _)| rule).collect();
+        ensure!(broken == [rule], "{kind} {how}: {broken:?}");
+    }
     Ok(())
 }
 

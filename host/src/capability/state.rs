@@ -179,6 +179,12 @@ impl Scratch {
         Self(Mutex::new(texts.into_iter().collect()))
     }
 
+    /// The names of what it remembers.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.keys().cloned().collect()
+    }
+
     /// Somebody else puts a text there, or takes it out.
     pub(crate) fn put(&self, key: &str, text: Option<&str>) {
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);

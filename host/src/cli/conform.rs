@@ -43,7 +43,7 @@ pub async fn test(args: TestArgs) -> anyhow::Result<Exit> {
     }
     Ok(match report.broken().next() {
         None => Exit::Fine,
-        Some(_) => Exit::Unforeseen,
+        Some(_) => Exit::Broken,
     })
 }
 

@@ -17,6 +17,7 @@ pub enum Exit {
     Denied = 8,
     Differs = 9,
     Swap = 10,
+    Broken = 11,
 }
 
 /// The table of `--help`.
@@ -33,7 +34,8 @@ Exit codes:
   7  done, but rows are in quarantine
   8  the gate would deny the request that was asked about (`explain`)
   9  a plugin asks for or decides something else than before (`replay`, `plugin shadow`)
- 10  a swap was refused or rolled back (`plugin swap`); the version before stays, nothing is lost";
+ 10  a swap was refused or rolled back (`plugin swap`); the version before stays, nothing is lost
+ 11  a plugin breaks a rule of the contract (`plugin test`)";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

@@ -1,27 +1,58 @@
 //! What the scripted destination says. Pure.
 
 use crate::capability::http::Script;
-use crate::plugin::types::{Body, Content, Failure, Request, Response};
+use crate::plugin::types::{Body, Content, Failure, Problem, Request, Response};
 
-use super::author::Author;
+use super::author::{Answer, Author};
+use super::bodies::{Read, read};
 
 /// Answers of the destination when all is well: the author's, or those of most APIs.
 pub struct Good {
-    pub submitted: Response,
-    pub pending: Response,
-    pub succeeded: Response,
-    pub failed: Response,
-    pub delivered: Response,
+    pub checked: Told,
+    pub submitted: Told,
+    pub pending: Told,
+    pub succeeded: Told,
+    pub failed: Told,
+    pub delivered: Told,
+}
+
+/// What is answered in one situation, by what is asked for.
+#[derive(Clone)]
+pub struct Told {
+    answers: Vec<Answer>,
+    /// To whatever else is asked for.
+    usual: Response,
+}
+
+impl Told {
+    /// The answer to a request.
+    pub fn to(&self, request: &Request) -> Response {
+        let found = self.answers.iter().find(|answer| answer.fits(request));
+        found.map_or_else(|| self.usual.clone(), Answer::response)
+    }
+
+    /// The one that says most: it is made garbage of.
+    pub fn longest(&self) -> Response {
+        let given = self.answers.iter().map(Answer::response);
+        let longest = given.max_by_key(|answer| answer.body.len());
+        longest.unwrap_or_else(|| self.usual.clone())
+    }
+
+    pub fn script(&self) -> Box<Script> {
+        let told = self.clone();
+        Box::new(move |request, _| Ok(told.to(request)))
+    }
 }
 
 impl Good {
     pub fn of(author: &Author) -> Self {
         let answers = &author.answers;
-        let or = |answer: &Option<super::author::Answer>, body: &str| match answer {
-            Some(answer) => answer.response(),
-            None => response(200, body),
+        let or = |told: &super::author::Told, body: &str| Told {
+            answers: told.0.clone(),
+            usual: response(200, body),
         };
         Self {
+            checked: or(&answers.checked, "{}"),
             submitted: or(&answers.submitted, r#"{"id":"job-1"}"#),
             pending: or(&answers.pending, r#"{"id":"job-1","status":"running"}"#),
             succeeded: or(&answers.succeeded, r#"{"id":"job-1","status":"succeeded"}"#),
@@ -73,6 +104,33 @@ pub fn troubles() -> Vec<(String, Result<Response, Failure>)> {
     ]
 }
 
+/// Whether a problem says of a trouble that it passes. A busy server may be taken at its word.
+pub fn passes(trouble: &str, problem: &Problem) -> bool {
+    match problem {
+        Problem::Transient(_) => true,
+        Problem::Throttled(_) => trouble == "503",
+        _ => false,
+    }
+}
+
+/// Why there may be no answer, beside what passes.
+pub fn no_answers() -> [(&'static str, Failure); 3] {
+    [
+        (
+            "an answer that is too large",
+            Failure::TooLarge("more than is taken".to_owned()),
+        ),
+        (
+            "a request that is denied",
+            Failure::Denied("it was not granted".to_owned()),
+        ),
+        (
+            "no answer at all",
+            Failure::Other("nobody knows".to_owned()),
+        ),
+    ]
+}
+
 /// Answers that nobody can read, each with a status of success.
 pub fn garbage(whole: &Response) -> Vec<(&'static str, Response)> {
     let half = whole.body.len() / 2;
@@ -90,13 +148,8 @@ pub fn garbage(whole: &Response) -> Vec<(&'static str, Response)> {
     ]
 }
 
-/// Whether a text stands in any part of a request.
+/// Whether a text stands in any part of a request, as it is or as the destination reads it.
 pub fn mentions(request: &Request, text: &str) -> bool {
-    position(request, text).is_some()
-}
-
-/// Where a text stands in a request: in its path, query, headers and body, end to end.
-pub fn position(request: &Request, text: &str) -> Option<usize> {
     let pairs = request.query.iter().chain(&request.headers);
     let mut all = request.path.clone().into_bytes();
     for (name, value) in pairs {
@@ -104,7 +157,8 @@ pub fn position(request: &Request, text: &str) -> Option<usize> {
     }
     all.push(b'\n');
     all.extend(body(request));
-    memchr::memmem::find(&all, text.as_bytes())
+    memchr::memmem::find(&all, text.as_bytes()).is_some()
+        || matches!(read(request), Read::Texts(texts) if texts.iter().any(|t| t.contains(text)))
 }
 
 /// The bytes of a request's body, as far as they are the plugin's.

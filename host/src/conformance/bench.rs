@@ -23,7 +23,7 @@ pub struct Bench {
     pub limits: Limits,
     noticed: Mutex<Noticed>,
     /// What the last `submit` left to remember: `poll` finds it there.
-    remembered: Mutex<State>,
+    remembered: Mutex<Arc<Scratch>>,
 }
 
 /// What is judged over all calls.
@@ -47,6 +47,8 @@ pub struct Called<T> {
     pub asked: Vec<Asked>,
     /// What was written to the log.
     pub lines: Vec<String>,
+    /// The names of what is remembered.
+    pub keys: Vec<String>,
     /// The most memory that the instance had.
     pub peak: u64,
 }
@@ -67,23 +69,23 @@ pub fn decided<T>(answer: Result<T, CallError>) -> Result<Result<T, Problem>, St
     }
 }
 
-fn nothing_remembered() -> State {
-    State::Kept(Arc::new(Scratch::with([])))
-}
-
 impl Bench {
     pub fn new(plugin: Plugin) -> Self {
         Self {
             plugin,
             limits: Limits::default(),
             noticed: Mutex::default(),
-            remembered: Mutex::new(nothing_remembered()),
+            remembered: Mutex::default(),
         }
     }
 
-    fn remembered(&self) -> MutexGuard<'_, State> {
+    fn remembered(&self) -> MutexGuard<'_, Arc<Scratch>> {
         let remembered = self.remembered.lock();
         remembered.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self) {
+        *self.remembered() = Arc::default();
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -123,7 +125,7 @@ impl Bench {
         };
         let work = async |session: Session| session.submit(&file).await;
         let way = Scripted::new(policy.clone(), script);
-        *self.remembered() = nothing_remembered();
+        self.forget();
         self.call(settings, Some(way), Some(file.bytes), work).await
     }
 
@@ -145,7 +147,7 @@ impl Bench {
         policy: &Policy,
         script: Box<Script>,
     ) -> Called<()> {
-        *self.remembered() = nothing_remembered();
+        self.forget();
         let work = async |session: Session| session.check().await;
         let way = Scripted::new(policy.clone(), script);
         self.call(settings, Some(way), None, work).await
@@ -159,7 +161,18 @@ impl Bench {
         script: Box<Script>,
     ) -> Called<Delivery> {
         // The same batch once more is to ask for the same.
-        *self.remembered() = nothing_remembered();
+        self.forget();
+        self.deliver_on(settings, policy, rows, script).await
+    }
+
+    /// The same, with what the call before has left to remember.
+    pub async fn deliver_on(
+        &self,
+        settings: &Settings,
+        policy: &Policy,
+        rows: &Rows,
+        script: Box<Script>,
+    ) -> Called<Delivery> {
         let work = async |session: Session| session.deliver(rows).await;
         let way = Scripted::new(policy.clone(), script);
         self.call(settings, Some(way), None, work).await
@@ -174,6 +187,7 @@ impl Bench {
     ) -> Called<T> {
         let log = LogSink::keeping(&self.limits);
         let usage = Arc::new(Usage::default());
+        let remembered = self.remembered().clone();
         let way = way.map(Arc::new);
         let grant = Grant {
             http: way.clone().map_or(Http::Nothing, Http::Scripted),
@@ -184,7 +198,7 @@ impl Bench {
                 sent: Arc::default(),
             }),
             usage: usage.clone(),
-            state: self.remembered().clone(),
+            state: State::Kept(remembered.clone()),
             ..Grant::none(log.clone())
         };
         let answer = match self.session(settings, grant).await {
@@ -201,6 +215,7 @@ impl Bench {
             answer,
             asked: way.map_or(vec![], |way| way.take()),
             lines: log.kept(),
+            keys: remembered.keys(),
             peak,
         }
     }

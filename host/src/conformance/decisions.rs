@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::capability::http::Script;
 use crate::plugin::flat::Kind;
-use crate::plugin::types::{Failure, Problem, Response};
+use crate::plugin::types::{Failure, Problem, Request, Response};
 
-use super::answers::{Good, always, garbage, mentions, response, troubles, with_header};
+use super::answers::{
+    Good, always, garbage, mentions, no_answers, passes, response, troubles, with_header,
+};
 use super::bench::Bench;
 use super::deliver::{Decided, decide, marker, rows_of_a_batch};
 use super::open::kind;
-use super::report::{Amiss, Outcome, ensure};
+use super::report::{Amiss, Outcome, ensure, skip};
 use super::subject::Subject;
 
 /// What becomes of a batch if every request is answered so.
@@ -42,6 +44,9 @@ fn found(decided: &Decided) -> &'static str {
 }
 
 pub async fn unauthorized(bench: &Bench, subject: &Subject) -> Outcome {
+    if !subject.authenticates {
+        return skip("there is no credential that could be refused");
+    }
     let decided = all_answered(bench, subject, Ok(response(401, "{}"))).await?;
     all_wait("401", &decided)?;
     ensure(
@@ -75,7 +80,8 @@ pub async fn transient(bench: &Bench, subject: &Subject) -> Outcome {
     for (what, answer) in troubles() {
         let decided = all_answered(bench, subject, answer).await?;
         all_wait(&what, &decided)?;
-        ensure(matches!(decided.why, Some(Problem::Transient(_))), || {
+        let passes = decided.why.as_ref().is_some_and(|why| passes(&what, why));
+        ensure(passes, || {
             format!("with {what} the reason is `{}`", found(&decided))
         })?;
     }
@@ -83,7 +89,7 @@ pub async fn transient(bench: &Bench, subject: &Subject) -> Outcome {
 }
 
 pub async fn odd(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
-    for (what, answer) in garbage(&good.delivered) {
+    for (what, answer) in garbage(&good.delivered.longest()) {
         // Whether that is a success with 2xx is the destination's to say; but it has to be decided.
         all_answered(bench, subject, Ok(answer.clone())).await?;
         for status in [301, 404, 500] {
@@ -97,6 +103,11 @@ pub async fn odd(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
                 format!("with {status} and {what} {rows} rows count as delivered")
             })?;
         }
+    }
+    for (what, failure) in no_answers() {
+        // Whether that passes depends on the destination; but nobody knows what became of a row.
+        let decided = all_answered(bench, subject, Err(failure)).await?;
+        all_wait(what, &decided)?;
     }
     for status in [100, 301, 304, 307, 600, 999, 0] {
         let moved = with_header(response(status, "{}"), "location", "https://other.invalid/");
@@ -140,61 +151,72 @@ pub async fn partial(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
         .map(|number| marker(subject, number))
         .collect::<Result<_, _>>()?;
     let rows = subject.rows(1..=count, Kind::Update);
-    for status in [422, 429, 500] {
+    let gone = Failure::Interrupted("the time is over".to_owned());
+    for (what, answer) in [
+        ("422", Ok(response(422, "{}"))),
+        ("429", Ok(response(429, "{}"))),
+        ("500", Ok(response(500, "{}"))),
+        ("401", Ok(response(401, "{}"))),
+        ("no whole answer", Err(gone)),
+    ] {
+        if what == "401" && !subject.authenticates {
+            continue;
+        }
         for at_fault in places(count) {
-            let (marked, answer) = (markers[at_fault].clone(), good.delivered.clone());
-            let script: Box<Script> = Box::new(move |request, _| {
-                let bad = mentions(request, &marked);
-                Ok(if bad {
-                    response(status, "{}")
-                } else {
-                    answer.clone()
-                })
-            });
+            let (marked, answer) = (markers[at_fault].clone(), answer.clone());
+            let fails = move |request: &Request, _| mentions(request, &marked);
+            let script = except(good, fails, answer);
             let decided = decide(bench, subject, &rows, script).await?;
-            let accepted = accepted(&decided, &markers);
-            let wrong: Vec<_> = decided.delivered.difference(&accepted).collect();
-            ensure(wrong.is_empty(), || {
-                format!(
-                    "row {at_fault} of {count} is answered with {status}: the rows {wrong:?} count as \
-                     delivered, and their last request was not accepted"
-                )
+            sound(&decided, &markers).map_err(|seen| {
+                Amiss::Broken(format!("row {at_fault} of {count} gets {what}: {seen}"))
             })?;
         }
-        let answer = good.delivered.clone();
-        let script: Box<Script> = Box::new(move |_, number| {
-            Ok(if number % 2 == 1 {
-                response(status, "{}")
-            } else {
-                answer.clone()
-            })
-        });
+        let script = except(good, |_, number| number % 2 == 1, answer);
         let decided = decide(bench, subject, &rows, script).await?;
-        let accepted = accepted(&decided, &markers);
-        let wrong: Vec<_> = decided.delivered.difference(&accepted).collect();
-        ensure(wrong.is_empty(), || {
-            format!(
-                "every second request is answered with {status}: the rows {wrong:?} count as delivered"
-            )
-        })?;
+        sound(&decided, &markers)
+            .map_err(|seen| Amiss::Broken(format!("every second request gets {what}: {seen}")))?;
     }
     Ok(())
 }
 
-/// The rows whose last request was accepted.
-fn accepted(decided: &Decided, markers: &[String]) -> BTreeSet<usize> {
-    let accepted = |marker: &String| {
+/// All is well, but for some requests.
+fn except(
+    good: &Good,
+    fails: impl Fn(&Request, usize) -> bool + Send + Sync + 'static,
+    answer: Result<Response, Failure>,
+) -> Box<Script> {
+    let well = good.delivered.clone();
+    Box::new(move |request, number| match fails(request, number) {
+        true => answer.clone(),
+        false => Ok(well.to(request)),
+    })
+}
+
+/// Whether each row is judged by the last request that it was in; what is wrong if not.
+fn sound(decided: &Decided, markers: &[String]) -> Result<(), String> {
+    let last = |row: usize| {
         let mut requests = decided.asked.iter().rev();
-        let last = requests.find(|asked| mentions(&asked.request, marker));
-        last.is_some_and(|asked| {
-            let status = asked.answer.as_ref().map(|answer| answer.status);
-            status.is_ok_and(|status| (200..300).contains(&status))
-        })
+        let last = requests.find(|asked| mentions(&asked.request, &markers[row]));
+        last.map(|asked| asked.answer.as_ref().map_or(0, |answer| answer.status))
     };
-    let rows = markers.iter().enumerate();
-    rows.filter(|(_, marker)| accepted(marker))
-        .map(|(row, _)| row)
-        .collect()
+    let taken = |row: &&usize| last(**row).is_some_and(|status| (200..300).contains(&status));
+    let wrong: Vec<_> = decided.delivered.iter().filter(|row| !taken(row)).collect();
+    if !wrong.is_empty() {
+        return Err(format!(
+            "the rows {wrong:?} count as delivered, and their last request was not accepted"
+        ));
+    }
+    // What says nothing about the row: it may be taken the next time.
+    let passing = |row: &&usize| {
+        last(**row).is_some_and(|status| matches!(status, 0 | 401 | 403 | 408 | 425 | 429 | 500..))
+    };
+    let wrong: Vec<_> = decided.rejected.iter().filter(passing).collect();
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "the rows {wrong:?} were rejected, and their last request was only refused in passing"
+        )),
+    }
 }
 
 /// Which rows of a batch are at fault, one after the other. A destination may take one row at a time.

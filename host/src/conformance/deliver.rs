@@ -1,17 +1,17 @@
-//! Whether `deliver` sends every row, in order, and the same again after a crash.
+//! Whether `deliver` sends every row, nothing that is old, and the same again after a crash.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::capability::http::{Asked, Script};
 use crate::plugin::flat::{Kind, Rows};
-use crate::plugin::types::{Delivery, Problem};
+use crate::plugin::types::{Delivery, Failure, Problem};
 
-use super::answers::{Good, always, mentions, position, response};
+use super::answers::{Good, always, mentions, response};
+use super::author::Exits;
 use super::bench::{Bench, Called};
 use super::open::told;
 use super::report::{Amiss, Outcome, broken, ensure, skip};
-use super::subject::{Subject, is_of_identity};
+use super::subject::Subject;
 
 /// Rows of the batches that are tried, if the plugin takes as many.
 const ROWS: usize = 12;
@@ -92,42 +92,60 @@ pub fn marker(subject: &Subject, number: usize) -> Result<String, Amiss> {
 }
 
 pub async fn accepts(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
-    let numbers: Vec<usize> = (1..=rows_of_a_batch(bench)).collect();
     for change in [Kind::Update, Kind::Enter] {
-        let rows = subject.rows(numbers.iter().copied(), change);
-        let script = always(Ok(good.delivered.clone()));
-        let decided = decide(bench, subject, &rows, script).await?;
-        ensure(decided.delivered.len() == rows.len(), || {
-            let why = decided.why.as_ref().map_or("", super::open::kind);
-            format!(
-                "of {} rows {} were rejected and {} are to be repeated {why}",
-                rows.len(),
-                decided.rejected.len(),
-                decided.retried.len()
-            )
-        })?;
-        ensure(!decided.asked.is_empty(), || {
-            format!("nothing was sent for {} rows", rows.len())
-        })?;
-        if subject.key.is_none() {
+        all_arrive(bench, subject, good, change).await?;
+    }
+    Ok(())
+}
+
+/// Members who leave.
+pub async fn exits(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
+    if subject.exits == Exits::Sent {
+        return all_arrive(bench, subject, good, Kind::Exit).await;
+    }
+    let rows = subject.rows(1..=rows_of_a_batch(bench), Kind::Exit);
+    let decided = decide(bench, subject, &rows, good.delivered.script()).await?;
+    ensure(decided.delivered.len() == rows.len(), || {
+        format!(
+            "exits are said to be ignored; of {} {} were rejected and {} are to be repeated",
+            rows.len(),
+            decided.rejected.len(),
+            decided.retried.len()
+        )
+    })
+}
+
+async fn all_arrive(bench: &Bench, subject: &Subject, good: &Good, change: Kind) -> Outcome {
+    let numbers: Vec<usize> = (1..=rows_of_a_batch(bench)).collect();
+    let rows = subject.rows(numbers.iter().copied(), change);
+    let decided = decide(bench, subject, &rows, good.delivered.script()).await?;
+    ensure(decided.delivered.len() == rows.len(), || {
+        let why = decided.why.as_ref().map_or("", super::open::kind);
+        format!(
+            "of {} rows {} were rejected and {} are to be repeated {why}",
+            rows.len(),
+            decided.rejected.len(),
+            decided.retried.len()
+        )
+    })?;
+    ensure(!decided.asked.is_empty(), || {
+        format!("nothing was sent for {} rows", rows.len())
+    })?;
+    for number in numbers {
+        let Some(marker) = subject.marker(number) else {
             continue;
-        }
-        for &number in &numbers {
-            let marker = marker(subject, number)?;
-            let sent = decided
-                .asked
-                .iter()
-                .any(|asked| mentions(&asked.request, &marker));
-            ensure(sent, || {
-                format!("row {number} of {} was in no request", rows.len())
-            })?;
-        }
+        };
+        let mut asked = decided.asked.iter();
+        let sent = asked.any(|asked| mentions(&asked.request, &marker));
+        ensure(sent, || {
+            format!("row {number} of {} was in no request", rows.len())
+        })?;
     }
     Ok(())
 }
 
 pub async fn nothing(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
-    let script = always(Ok(good.delivered.clone()));
+    let script = good.delivered.script();
     let called = call(bench, subject, &Rows::default(), script).await;
     let requests = called.asked.len();
     ensure(requests == 0, || format!("{requests} requests"))?;
@@ -147,8 +165,8 @@ pub async fn same_again(bench: &Bench, subject: &Subject, good: &Good) -> Outcom
             "under errors the requests differ".to_owned()
         })?;
     }
-    let first = decide(bench, subject, &rows, always(Ok(good.delivered.clone()))).await?;
-    let second = decide(bench, subject, &rows, always(Ok(good.delivered.clone()))).await?;
+    let first = decide(bench, subject, &rows, good.delivered.script()).await?;
+    let second = decide(bench, subject, &rows, good.delivered.script()).await?;
     ensure(first == second, || {
         format!(
             "{} requests the first time, {} the second, and they are not the same",
@@ -164,7 +182,7 @@ pub async fn subset(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
     for keep in [|n: usize| n % 2 == 1, |n: usize| n > 2, |n: usize| n == 1] {
         let some: Vec<usize> = all.iter().copied().filter(|&n| keep(n)).collect();
         let rows = subject.rows(some.iter().copied(), Kind::Update);
-        let script = always(Ok(good.delivered.clone()));
+        let script = good.delivered.script();
         let decided = decide(bench, subject, &rows, script).await?;
         for &number in &all {
             let marker = marker(subject, number)?;
@@ -185,61 +203,49 @@ pub async fn subset(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
     Ok(())
 }
 
+/// A batch that cannot be delivered, and then the one that the host makes of the same members: with what
+/// is newer, merged.
 pub async fn order(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
     let Some(payload) = subject.payload else {
         return skip("no value that is part of no identity stands in requests as it is");
     };
-    if (1..3).contains(&bench.manifest().limits.deliver_rows) {
-        return skip("it takes no batch in which a row could stand between two others");
-    }
-    // Two rows of one member, and one of another between them.
-    let mut rows = Rows::default();
-    let texts: Vec<String> = [81, 82, 83].map(|n| subject.samples[payload].of(n)).into();
-    let kind = subject.samples[payload].kind;
-    for (number, text) in [1, 2, 1].into_iter().zip(&texts) {
-        subject.row(&mut rows, number, Kind::Update, &[(payload, kind, text)]);
-    }
-    let mut known = false;
-    for column in 0..subject.columns() {
-        known = known || is_of_identity(bench, subject, column).await;
-    }
-    if !known {
-        return skip("`stage` names no identities, so no two rows are of one member");
-    }
-    let decided = decide(bench, subject, &rows, always(Ok(good.delivered.clone()))).await?;
-    let place = |text: &str| {
-        let of = |asked: &Asked| position(&asked.request, text).map(|at| (asked.together, at));
-        decided
-            .asked
-            .iter()
-            .rev()
-            .find_map(|asked| Some((of(asked)?, asked)))
+    let count = rows_of_a_batch(bench);
+    let text = |row: usize, age: usize| subject.samples[payload].of(1_000 * age + row);
+    let batch = |age: usize| {
+        let mut rows = Rows::default();
+        for row in 0..count {
+            let (kind, text) = (subject.samples[payload].kind, text(row, age));
+            subject.row(&mut rows, row, Kind::Update, &[(payload, kind, &text)]);
+        }
+        rows
     };
-    let (Some((first, one)), Some((last, other))) = (place(&texts[0]), place(&texts[2])) else {
-        return broken("two rows of one member were not both sent");
-    };
-    ensure(first.0 != last.0 || one == other, || {
-        "two rows of one member went out at once".to_owned()
-    })?;
-    ensure(first < last, || {
-        "the later of two rows of one member went out first".to_owned()
-    })?;
-    // The earlier one has to be repeated: the later one must not be taken before it.
-    let marked = texts[0].clone();
-    let once = AtomicBool::new(true);
-    let answer = good.delivered.clone();
-    let script: Box<Script> = Box::new(move |request, _| {
-        let fails = mentions(request, &marked) && once.swap(false, Ordering::Relaxed);
-        Ok(if fails {
-            response(503, "")
-        } else {
-            answer.clone()
-        })
-    });
-    let decided = decide(bench, subject, &rows, script).await?;
-    let overtakes = decided.retried.contains(&0) && decided.delivered.contains(&2);
-    ensure(!overtakes, || {
-        "the earlier of two rows of one member is to be repeated, the later one was delivered"
-            .to_owned()
-    })
+    let gone = Failure::Interrupted("the time is over".to_owned());
+    for (age, answer) in (1..).step_by(3).zip([Ok(response(503, "")), Err(gone)]) {
+        // In the first batch all fails, in the second all but what was asked first.
+        decide(bench, subject, &batch(age), always(answer.clone())).await?;
+        let first = good.delivered.clone();
+        let script: Box<Script> = Box::new(move |request, number| match number {
+            0 => Ok(first.to(request)),
+            _ => answer.clone(),
+        });
+        let on = async |rows: Rows, script| {
+            let Subject {
+                settings, policy, ..
+            } = subject;
+            bench.deliver_on(settings, policy, &rows, script).await
+        };
+        on(batch(age + 1), script).await;
+        let called = on(batch(age + 2), good.delivered.script()).await;
+        let sent = |text: &String| {
+            let mut all = called.asked.iter();
+            all.any(|asked| mentions(&asked.request, text))
+        };
+        for row in 0..count {
+            let old = [age, age + 1].map(|age| text(row, age));
+            ensure(!old.iter().any(sent), || {
+                format!("what row {row} said before goes out again, behind or beside what is newer")
+            })?;
+        }
+    }
+    Ok(())
 }

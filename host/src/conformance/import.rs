@@ -1,19 +1,19 @@
 //! Whether an import job is started, found again, and believed only where it can be.
 
-use crate::plugin::types::{Body, Content, ImportStatus, Problem, Response};
+use crate::capability::http::Script;
+use crate::plugin::flat::Kind;
+use crate::plugin::types::{Body, Content, Failure, ImportStatus, Problem, Response};
 
-use super::answers::{Good, always, garbage, response, troubles, with_header};
+use super::answers::{Good, always, garbage, passes, response, troubles, with_header};
 use super::bench::{Bench, Called, FILE};
 use super::open::told;
 use super::report::{Amiss, Outcome, broken, ensure, skip};
 use super::subject::Subject;
 
-async fn submit(
-    bench: &Bench,
-    subject: &Subject,
-    answer: Result<Response, crate::plugin::types::Failure>,
-) -> Called<String> {
-    let script = always(answer);
+/// How often a job is asked about that is gone. A plugin may wait a little for it to appear.
+const PATIENCE: usize = 30;
+
+async fn submit(bench: &Bench, subject: &Subject, script: Box<Script>) -> Called<String> {
     bench
         .submit(&subject.settings, &subject.policy, script)
         .await
@@ -21,7 +21,7 @@ async fn submit(
 
 /// The token of a job that was taken.
 async fn token(bench: &Bench, subject: &Subject, good: &Good) -> Result<String, Amiss> {
-    let called = submit(bench, subject, Ok(good.submitted.clone())).await;
+    let called = submit(bench, subject, good.submitted.script()).await;
     match called.decided() {
         Ok(Ok(token)) => Ok(token),
         _ => skip("there is no token to ask with: see `submit-sends-file`"),
@@ -29,7 +29,10 @@ async fn token(bench: &Bench, subject: &Subject, good: &Good) -> Result<String, 
 }
 
 pub async fn sends(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
-    let called = submit(bench, subject, Ok(good.submitted.clone())).await;
+    if !subject.imports {
+        return none(bench, subject, good).await;
+    }
+    let called = submit(bench, subject, good.submitted.script()).await;
     let sent = called.asked.iter().any(|asked| {
         let Body::Multipart(parts) = &asked.request.body else {
             return false;
@@ -47,9 +50,9 @@ pub async fn sends(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
 }
 
 pub async fn submit_decides(bench: &Bench, subject: &Subject) -> Outcome {
-    let call = async |answer| submit(bench, subject, answer).await.decided();
-    judge_common(call).await?;
-    let refused = submit(bench, subject, Ok(response(422, "{}")))
+    let call = async |answer| submit(bench, subject, always(answer)).await.decided();
+    judge_common(subject, call).await?;
+    let refused = submit(bench, subject, always(Ok(response(422, "{}"))))
         .await
         .decided();
     ensure(
@@ -68,8 +71,8 @@ pub async fn poll_decides(bench: &Bench, subject: &Subject, good: &Good) -> Outc
         let called = bench.poll(&subject.settings, &subject.policy, token, script);
         called.await.decided()
     };
-    judge_common(poll).await?;
-    for (name, answer) in garbage(&good.succeeded) {
+    judge_common(subject, poll).await?;
+    for (name, answer) in garbage(&good.succeeded.longest()) {
         let said = poll(Ok(answer)).await;
         let ends = matches!(
             said,
@@ -82,14 +85,15 @@ pub async fn poll_decides(bench: &Bench, subject: &Subject, good: &Good) -> Outc
 
 /// What holds for every call that asks the destination.
 async fn judge_common<T>(
-    call: impl AsyncFn(
-        Result<Response, crate::plugin::types::Failure>,
-    ) -> Result<Result<T, Problem>, String>,
+    subject: &Subject,
+    call: impl AsyncFn(Result<Response, Failure>) -> Result<Result<T, Problem>, String>,
 ) -> Outcome {
-    let refused = call(Ok(response(401, "{}"))).await;
-    ensure(matches!(refused, Ok(Err(Problem::Unauthorized(_)))), || {
-        format!("with 401: {}", told(&refused))
-    })?;
+    if subject.authenticates {
+        let refused = call(Ok(response(401, "{}"))).await;
+        ensure(matches!(refused, Ok(Err(Problem::Unauthorized(_)))), || {
+            format!("with 401: {}", told(&refused))
+        })?;
+    }
     let patience = with_header(response(429, "{}"), "retry-after", "7");
     match call(Ok(patience)).await {
         Ok(Err(Problem::Throttled(throttle))) if throttle.retry_after_ms == Some(7_000) => {}
@@ -103,9 +107,8 @@ async fn judge_common<T>(
     }
     for (name, answer) in troubles() {
         let said = call(answer).await;
-        ensure(matches!(said, Ok(Err(Problem::Transient(_)))), || {
-            format!("with {name}: {}", told(&said))
-        })?;
+        let passes = matches!(&said, Ok(Err(problem)) if passes(&name, problem));
+        ensure(passes, || format!("with {name}: {}", told(&said)))?;
     }
     Ok(())
 }
@@ -121,7 +124,7 @@ pub async fn token_bounded(bench: &Bench, subject: &Subject, good: &Good) -> Out
     ] {
         let body = format!(r#"{{"id":"{id}"}}"#);
         let answer = with_header(response(200, &body), "location", &format!("/jobs/{id}"));
-        if let Err(error) = submit(bench, subject, Ok(answer)).await.decided() {
+        if let Err(error) = submit(bench, subject, always(Ok(answer))).await.decided() {
             return broken(format!("with a job's id of {} bytes: {error}", id.len()));
         }
     }
@@ -135,15 +138,13 @@ pub async fn fresh(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
         ("succeeded", &good.succeeded),
         ("failed", &good.failed),
     ] {
-        let script = always(Ok(answer.clone()));
+        let script = answer.script();
         let called = bench.poll(&subject.settings, &subject.policy, &token, script);
         let called = called.await;
         ensure(!called.asked.is_empty(), || "it asked nothing".to_owned())?;
         let said = called.decided();
         let found = match &said {
-            Ok(Ok(ImportStatus::Pending(_))) => "pending",
-            Ok(Ok(ImportStatus::Succeeded(_))) => "succeeded",
-            Ok(Ok(ImportStatus::Failed(_))) => "failed",
+            Ok(Ok(status)) => named(status),
             _ => return broken(format!("of a job that is {name}: {}", told(&said))),
         };
         ensure(found == name, || {
@@ -164,19 +165,85 @@ pub async fn unknown_token(bench: &Bench, subject: &Subject, good: &Good) -> Out
         "../users",
         &long,
     ] {
-        let script = always(Ok(good.succeeded.clone()));
+        let script = good.succeeded.script();
         let called = bench.poll(&subject.settings, &subject.policy, token, script);
         let called = called.await;
         let asked = called.asked.len();
         let said = called.decided();
         let shown = &token[..token.len().min(20)];
-        let believed = matches!(said, Ok(Ok(ImportStatus::Succeeded(_)))) && asked == 0;
+        // Without asking, a job that is not done stays so for ever.
+        let believed = asked == 0
+            && matches!(
+                said,
+                Ok(Ok(ImportStatus::Succeeded(_) | ImportStatus::Pending(_)))
+            );
         ensure(!believed && said.is_ok(), || {
-            format!(
-                "with the token {shown:?} and {asked} requests: {}",
-                told(&said)
-            )
+            let found = match &said {
+                Ok(Ok(status)) => format!("the job is {}", named(status)),
+                said => told(said),
+            };
+            format!("with the token {shown:?} and {asked} requests: {found}")
         })?;
     }
     Ok(())
+}
+
+/// A job that the destination does not know, or no longer.
+pub async fn gone(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
+    for status in [404, 410] {
+        // Anew, so that nothing is remembered of the questions before.
+        let token = token(bench, subject, good).await?;
+        let mut decided = false;
+        let mut last = String::new();
+        for _ in 0..PATIENCE {
+            let script = always(Ok(response(status, "{}")));
+            let called = bench.poll(&subject.settings, &subject.policy, &token, script);
+            let said = called.await.decided();
+            last = match &said {
+                Ok(Ok(status)) => format!("the job is {}", named(status)),
+                said => told(said),
+            };
+            match said {
+                Ok(Ok(ImportStatus::Succeeded(_))) | Err(_) => {
+                    return broken(format!("with {status}: {last}"));
+                }
+                Ok(Ok(ImportStatus::Failed(_)))
+                | Ok(Err(Problem::Fatal(_) | Problem::InvalidSettings(_))) => {
+                    decided = true;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        ensure(decided, || {
+            format!("with {status} {PATIENCE} times in a row: still {last}")
+        })?;
+    }
+    Ok(())
+}
+
+/// What a plugin without import jobs answers where the host wants one.
+async fn none(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
+    let lasting =
+        |problem: &Problem| matches!(problem, Problem::Fatal(_) | Problem::InvalidSettings(_));
+    let row = subject.rows([1], Kind::Scan);
+    let staged = bench.stage(&subject.settings, &row, 0).await.decided();
+    ensure(matches!(&staged, Ok(Err(why)) if lasting(why)), || {
+        format!("without imports `stage` answers: {}", told(&staged))
+    })?;
+    let submitted = submit(bench, subject, good.submitted.script())
+        .await
+        .decided();
+    ensure(matches!(&submitted, Ok(Err(why)) if lasting(why)), || {
+        format!("without imports `submit` answers: {}", told(&submitted))
+    })
+}
+
+/// The contract's name of a status.
+fn named(status: &ImportStatus) -> &'static str {
+    match status {
+        ImportStatus::Pending(_) => "pending",
+        ImportStatus::Succeeded(_) => "succeeded",
+        ImportStatus::Failed(_) => "failed",
+    }
 }

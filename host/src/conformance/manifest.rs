@@ -59,9 +59,11 @@ pub fn templates(manifest: &Manifest) -> Outcome {
 fn template(method: &AuthMethod) -> Outcome {
     let of = &method.id;
     ensure(!of.is_empty(), || "an authorization has no id".to_owned())?;
-    ensure(!method.headers.is_empty(), || {
-        format!("authorization `{of}` sends no header")
-    })?;
+    // An API that lets everybody in has neither.
+    ensure(
+        !method.headers.is_empty() || method.credentials.is_empty(),
+        || format!("authorization `{of}` sends no header"),
+    )?;
     unique("credential", method.credentials.iter().map(|c| &c.id))?;
     let values: BTreeMap<_, _> = method
         .credentials

@@ -75,7 +75,7 @@ fn each_fault_of_a_manifest_is_found_by_its_rule_and_by_no_other() {
         assert!(manifest.options_schema.contains(from));
         manifest.options_schema = manifest.options_schema.replace(from, to);
     };
-    let faults: [(&str, Spoil); 15] = [
+    let faults: [(&str, Spoil); 16] = [
         ("names", |m| m.version = text("new")),
         ("names", |m| m.endpoint = text("http://good.invalid")),
         ("names", |m| m.description.clear()),
@@ -89,6 +89,7 @@ fn each_fault_of_a_manifest_is_found_by_its_rule_and_by_no_other() {
         ("templates", |m| {
             m.auth_methods.push(m.auth_methods[0].clone())
         }),
+        ("templates", |m| m.auth_methods[0].headers.clear()),
         ("routes", |m| m.routes[0].path = text("{option:site}")),
         ("routes", |m| m.routes[0].path = text("/users/../admin")),
         ("routes", |m| m.routes[0].path = text("/*")),
@@ -117,4 +118,12 @@ fn each_fault_of_a_manifest_is_found_by_its_rule_and_by_no_other() {
         schema(&mut manifest, from, to);
         assert_eq!(broken_by(&manifest), ["schema"], "{from} {to}");
     }
+}
+
+#[test]
+fn an_api_that_lets_everybody_in_needs_neither_credential_nor_header() {
+    let mut manifest = good();
+    manifest.auth_methods[0].credentials.clear();
+    manifest.auth_methods[0].headers.clear();
+    assert_eq!(broken_by(&manifest), [""; 0]);
 }

@@ -1,14 +1,15 @@
 //! Whether `open` takes what is sane, and says what is not; and `check`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::plugin::types::{Column, Failure, Place, Problem, Settings};
 
-use super::answers::{always, response};
+use super::answers::{Good, always, response};
 use super::bench::{Bench, decided};
 use super::manifest::judge;
-use super::report::{Outcome, broken, ensure, skip};
-use super::subject::{Subject, custom};
+use super::report::{Amiss, Outcome, broken, ensure, skip};
+use super::subject::Subject;
+use super::tried::custom;
 
 /// A mapping to a field that there is not.
 pub async fn unknown_field(bench: &Bench, subject: &Subject) -> Outcome {
@@ -74,41 +75,72 @@ pub async fn mapping(bench: &Bench, subject: &Subject) -> Outcome {
     }
 }
 
-/// Options that the schema does not allow.
+/// Options that fit the schema, for the host opens a plugin with no others: a default that is spelled out
+/// is what nothing is, and about any other value the plugin decides.
 pub async fn options(bench: &Bench, subject: &Subject) -> Outcome {
     let schema: Value = serde_json::from_str(&bench.manifest().options_schema).unwrap_or_default();
-    let good: Value = serde_json::from_str(&subject.settings.options).unwrap_or_default();
-    let mut nonsense = vec!["{".to_owned(), "[1]".to_owned()];
-    let names = schema["properties"].as_object();
-    let first = names.and_then(|names| names.keys().next());
-    for name in ["no_such_option_of_any_plugin"]
-        .into_iter()
-        .chain(first.map(String::as_str))
-    {
-        let mut options = good.clone();
-        options[name] = json!({ "neither": ["text", 1] });
-        nonsense.push(options.to_string());
-    }
-    let judge = judge(&schema);
-    for options in nonsense {
-        let fits = serde_json::from_str(&options)
-            .is_ok_and(|options: Value| judge.as_ref().is_ok_and(|judge| judge.is_valid(&options)));
-        if fits {
-            continue;
+    let good: Map<String, Value> =
+        serde_json::from_str(&subject.settings.options).unwrap_or_default();
+    let with = |options: Map<String, Value>| Settings {
+        options: Value::Object(options).to_string(),
+        ..subject.settings.clone()
+    };
+    let Some(known) = schema["properties"].as_object() else {
+        return skip("it has no options");
+    };
+    let mut spelled = good.clone();
+    for (name, option) in known {
+        if let Some(default) = option.get("default") {
+            spelled.entry(name).or_insert_with(|| default.clone());
         }
-        let settings = Settings {
-            options: options.clone(),
-            ..subject.settings.clone()
-        };
-        ensure(refused(bench, &settings).await?.is_some(), || {
-            format!("the options `{options}` were accepted")
-        })?;
+    }
+    if let Some(places) = refused(bench, &with(spelled)).await? {
+        return broken(format!(
+            "the options' own defaults, spelled out, were refused: {places:?}"
+        ));
+    }
+    let Ok(judge) = judge(&schema) else {
+        return skip("the schema does not compile: see `manifest-schema`");
+    };
+    for (name, option) in known {
+        for value in values(option) {
+            let mut options = good.clone();
+            options.insert(name.clone(), value.clone());
+            if judge.is_valid(&Value::Object(options.clone())) {
+                refused(bench, &with(options))
+                    .await
+                    .map_err(|why| match why {
+                        Amiss::Broken(why) => {
+                            Amiss::Broken(format!("option `{name}` is {value}: {why}"))
+                        }
+                        skipped @ Amiss::Skipped(_) => skipped,
+                    })?;
+            }
+        }
     }
     Ok(())
 }
 
+/// Values of an option that an operator may come to try.
+fn values(option: &Value) -> Vec<Value> {
+    let lists = ["enum", "examples"].iter();
+    let listed = lists.filter_map(|key| option[key].as_array()).flatten();
+    let bounds = ["const", "minimum", "maximum"].iter();
+    let bounds = bounds.filter_map(|key| option.get(key));
+    let mut values: Vec<_> = listed.chain(bounds).cloned().collect();
+    values.extend([
+        json!(false),
+        json!(true),
+        json!(0),
+        json!(""),
+        json!("/a b?c"),
+        json!([]),
+    ]);
+    values
+}
+
 /// Whether settings are refused as invalid, and where.
-async fn refused(bench: &Bench, settings: &Settings) -> Result<Option<Vec<Place>>, super::Amiss> {
+async fn refused(bench: &Bench, settings: &Settings) -> Result<Option<Vec<Place>>, Amiss> {
     match decided(bench.open(settings).await) {
         Ok(Ok(())) => Ok(None),
         Ok(Err(Problem::InvalidSettings(findings))) => {
@@ -134,8 +166,7 @@ pub fn findings(bench: &Bench) -> Outcome {
             Place::Option(name) => {
                 let top = name.split('.').next().unwrap_or_default();
                 let known = schema["properties"].get(top).is_some();
-                let asked = top == "no_such_option_of_any_plugin";
-                (!known && !asked).then(|| format!("option `{name}`, which there is not"))
+                (!known).then(|| format!("option `{name}`, which there is not"))
             }
         };
         if let Some(wrong) = wrong {
@@ -146,22 +177,26 @@ pub fn findings(bench: &Bench) -> Outcome {
 }
 
 /// What `check` makes of the destination's answers.
-pub async fn check(bench: &Bench, subject: &Subject) -> Outcome {
+pub async fn check(bench: &Bench, subject: &Subject, good: &Good) -> Outcome {
     let Subject {
         settings, policy, ..
     } = subject;
-    let ask = async |answer| {
-        let called = bench.check(settings, policy, always(answer)).await;
+    let ask = async |script| {
+        let called = bench.check(settings, policy, script).await;
         (called.asked.len(), called.decided())
     };
-    let (requests, fine) = ask(Ok(response(200, "{}"))).await;
+    let (requests, fine) = ask(good.checked.script()).await;
     ensure(requests > 0, || "it asked nothing".to_owned())?;
-    ensure(fine == Ok(Ok(())), || format!("with 200: {}", told(&fine)))?;
-    let (_, refused) = ask(Ok(response(401, "{}"))).await;
-    ensure(matches!(refused, Ok(Err(Problem::Unauthorized(_)))), || {
-        format!("with 401: {}", told(&refused))
+    ensure(fine == Ok(Ok(())), || {
+        format!("when all is well: {}", told(&fine))
     })?;
-    let (_, nothing) = ask(Err(Failure::Unreachable("refused".to_owned()))).await;
+    if subject.authenticates {
+        let (_, refused) = ask(always(Ok(response(401, "{}")))).await;
+        ensure(matches!(refused, Ok(Err(Problem::Unauthorized(_)))), || {
+            format!("with 401: {}", told(&refused))
+        })?;
+    }
+    let (_, nothing) = ask(always(Err(Failure::Unreachable("refused".to_owned())))).await;
     ensure(matches!(nothing, Ok(Err(_))), || {
         format!("without a connection: {}", told(&nothing))
     })

@@ -27,7 +27,7 @@ pub const FAITHFUL: [&str; 10] = [
 ];
 
 /// Texts that must not break out of their cell.
-const AWKWARD: [&str; 11] = [
+pub const AWKWARD: [&str; 11] = [
     "",
     " ",
     "two\nlines",

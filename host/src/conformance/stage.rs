@@ -6,13 +6,22 @@ use crate::plugin::flat::{Kind, Rows, cell};
 use crate::plugin::types::Staged;
 
 use super::bench::Bench;
-use super::framing::{Form, form, texts};
+use super::framing::{Form, QUOTED, form, texts};
 use super::report::{Amiss, Outcome, broken, ensure, skip};
 use super::rows::{FAITHFUL, UNKNOWN, awkward};
 use super::subject::Subject;
+use super::tried::Sample;
 
-/// Rows of the batches that are compared.
+/// Rows of the batches that are compared, if the plugin takes as many.
 const ROWS: usize = 24;
+
+/// How many rows a batch has.
+pub fn rows_of_a_batch(bench: &Bench) -> usize {
+    match bench.manifest().limits.stage_rows as usize {
+        0 => ROWS,
+        most => most.min(ROWS),
+    }
+}
 
 /// What one row has come to.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,10 +71,10 @@ fn each(staged: &Staged) -> Vec<One> {
 }
 
 /// Plain rows with an awkward one here and there.
-fn mixed(subject: &Subject) -> Rows {
+fn mixed(subject: &Subject, count: usize) -> Rows {
     let cells = awkward();
     let mut rows = Rows::default();
-    for number in 0..ROWS {
+    for number in 0..count {
         let (kind, text) = &cells[number * 7 % cells.len()];
         let column = number % subject.columns();
         let awkward = [(column, *kind, text.as_str())];
@@ -76,19 +85,20 @@ fn mixed(subject: &Subject) -> Rows {
 }
 
 pub async fn same_again(bench: &Bench, subject: &Subject) -> Outcome {
-    let rows = mixed(subject);
+    let rows = mixed(subject, rows_of_a_batch(bench));
     for offset in [0, 100] {
         let first = staged(bench, subject, &rows, offset).await?;
         let second = staged(bench, subject, &rows, offset).await?;
         ensure(first == second, || {
-            format!("two calls with the same {ROWS} rows at offset {offset} differ")
+            let count = rows.len();
+            format!("two calls with the same {count} rows at offset {offset} differ")
         })?;
     }
     Ok(())
 }
 
 pub async fn header_once(bench: &Bench, subject: &Subject) -> Outcome {
-    let (rows, nothing) = (mixed(subject), Rows::default());
+    let (rows, nothing) = (mixed(subject, rows_of_a_batch(bench)), Rows::default());
     let alone = staged(bench, subject, &nothing, 0).await?;
     let first = staged(bench, subject, &rows, 0).await?;
     let header = &first.bytes[..first.start as usize];
@@ -113,17 +123,21 @@ pub async fn header_once(bench: &Bench, subject: &Subject) -> Outcome {
 }
 
 pub async fn chunks(bench: &Bench, subject: &Subject) -> Outcome {
-    let rows = mixed(subject);
+    let count = rows_of_a_batch(bench);
+    if count == 1 {
+        return skip("it takes one row at a time");
+    }
+    let rows = mixed(subject, count);
     let whole = each(&staged(bench, subject, &rows, 1).await?);
     let cut = |range: Range<usize>| rows.slice(range, subject.columns());
-    for size in [1, 5, ROWS / 2] {
-        for begin in (0..ROWS).step_by(size) {
-            let end = (begin + size).min(ROWS);
+    for size in [1, 5.min(count), count / 2] {
+        for begin in (0..count).step_by(size) {
+            let end = (begin + size).min(count);
             let part = each(&staged(bench, subject, &cut(begin..end), 7).await?);
             let other = (begin..end).find(|&row| part[row - begin] != whole[row]);
             if let Some(row) = other {
                 return broken(format!(
-                    "row {row} of {ROWS} is staged otherwise in a batch of {}",
+                    "row {row} of {count} is staged otherwise in a batch of {}",
                     end - begin
                 ));
             }
@@ -135,11 +149,24 @@ pub async fn chunks(bench: &Bench, subject: &Subject) -> Outcome {
 /// The form of the file, where there is one that is known.
 async fn known_form(bench: &Bench, subject: &Subject) -> Result<Form, Amiss> {
     let plain = subject.rows([1], Kind::Scan);
-    let staged = staged(bench, subject, &plain, 0).await?;
-    let (header, row) = staged.bytes.split_at(staged.start as usize);
-    match form(header, row) {
+    let plain = staged(bench, subject, &plain, 0).await?;
+    let (header, row) = plain.bytes.split_at(plain.start as usize);
+    let free = subject.samples.iter().position(Sample::is_free_text);
+    let quoted = match free {
+        None => None,
+        Some(column) => {
+            let mut rows = Rows::default();
+            let but = [(column, cell::TEXT, QUOTED)];
+            subject.row(&mut rows, 1, Kind::Scan, &but);
+            Some(staged(bench, subject, &rows, 1).await?.bytes)
+        }
+    };
+    match form(subject.table, header, row, quoted.as_deref()) {
         Some(form) => Ok(form),
-        None => skip("the file is neither lines of JSON nor CSV with a header"),
+        None => skip(
+            "it cannot be told how the file is written: neither as lines of JSON nor as a table; \
+             say `delimiter` in [stage] of `--config FILE`",
+        ),
     }
 }
 
@@ -232,10 +259,21 @@ pub async fn unknown_kind(bench: &Bench, subject: &Subject) -> Outcome {
 }
 
 pub async fn identities(bench: &Bench, subject: &Subject) -> Outcome {
-    let mut rows = mixed(subject);
-    // The first once more, at the end.
-    subject.row(&mut rows, 1, Kind::Scan, &[]);
-    let all = each(&staged(bench, subject, &rows, 1).await?);
+    let count = rows_of_a_batch(bench);
+    // Where there is room for it the same row stands in a batch once more, else in another batch. Of
+    // those that are mixed the row 1 is plain.
+    let (plain, batches) = match count {
+        1 | 2 => (0, vec![subject.rows([1], Kind::Scan); 2]),
+        _ => {
+            let mut rows = mixed(subject, count - 1);
+            subject.row(&mut rows, 1, Kind::Scan, &[]);
+            (1, vec![rows])
+        }
+    };
+    let mut all = vec![];
+    for rows in batches {
+        all.extend(each(&staged(bench, subject, &rows, 1).await?));
+    }
     for (row, one) in all.iter().enumerate() {
         let mut sorted = one.identities.clone();
         sorted.sort();
@@ -250,7 +288,8 @@ pub async fn identities(bench: &Bench, subject: &Subject) -> Outcome {
             format!("row {row} is rejected and has identities")
         })?;
     }
-    ensure(all[1].identities == all[ROWS].identities, || {
+    let of = |one: Option<&One>| one.map(|one| one.identities.clone());
+    ensure(of(all.get(plain)) == of(all.last()), || {
         "two rows that are the same have other identities".to_owned()
     })
 }

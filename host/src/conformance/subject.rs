@@ -5,31 +5,17 @@ use serde_json::{Map, Value};
 
 use crate::capability::http::{Endpoint, Policy};
 use crate::plugin::CallError;
-use crate::plugin::flat::{Kind, Rows, cell};
-use crate::plugin::types::{Column, Field, FieldType, Manifest, Place, Problem, Settings};
+use crate::plugin::flat::{Kind, Rows};
+use crate::plugin::types::{Manifest, Problem, Rejection, Settings};
 
-use super::answers::{Good, always, mentions};
-use super::author::Author;
+use super::answers::{Good, mentions};
+use super::author::{Author, Exits, Table, Without};
 use super::bench::Bench;
 use super::report::{Amiss, broken};
-
-/// A mapping of more columns than this shows nothing more.
-const COLUMNS: usize = 12;
+use super::tried::{Sample, Tried, given, guessed, other_value, without};
 
 /// How often another mapping or value is tried.
 const TRIES: usize = 400;
-
-/// Values that some kind of text field takes, in the order in which they are tried.
-const TEXTS: [&str; 8] = [
-    "mk{n}z",
-    "mk{n}z@example.com",
-    "https://example.com/mk{n}z",
-    "2001-02-03",
-    "US",
-    "+14155550100",
-    "m",
-    "7{n}",
-];
 
 /// What was found to work.
 pub struct Subject {
@@ -40,29 +26,14 @@ pub struct Subject {
     pub key: Option<usize>,
     /// Another such column, which is part of no identity.
     pub payload: Option<usize>,
-}
-
-/// A value that a column takes; `{n}` stands for the row's number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
-    pub kind: u8,
-    pub text: String,
-}
-
-impl Sample {
-    pub fn of(&self, row: usize) -> String {
-        self.text.replace("{n}", &format!("{row:06}"))
-    }
-
-    /// Whether it tells rows apart.
-    pub fn varies(&self) -> bool {
-        self.text.contains("{n}")
-    }
-
-    /// Whether any text may take its place.
-    pub fn is_free_text(&self) -> bool {
-        self.kind == cell::TEXT && self.text == TEXTS[0]
-    }
+    /// How the staged file is written, where the author has said it.
+    pub table: Option<Table>,
+    /// What becomes of exits.
+    pub exits: Exits,
+    /// Whether there are import jobs.
+    pub imports: bool,
+    /// Whether there is a credential that could be refused.
+    pub authenticates: bool,
 }
 
 impl Subject {
@@ -125,6 +96,10 @@ pub async fn find(bench: &Bench, author: &Author, good: &Good) -> Result<Subject
             samples: tried.iter().map(Tried::sample).collect(),
             key: None,
             payload: None,
+            table: author.stage,
+            exits: author.exits,
+            imports: !author.is_without(Without::Import),
+            authenticates: authenticates(manifest, author),
         };
         let went_on = match bench.open(&subject.settings).await {
             Err(CallError::Problem(Problem::InvalidSettings(findings))) => {
@@ -134,22 +109,17 @@ pub async fn find(bench: &Bench, author: &Author, good: &Good) -> Result<Subject
                 without(&mut tried, &places)
             }
             Err(error) => return broken(error.to_string()),
-            Ok(()) => {
-                let row = subject.rows([1], Kind::Scan);
-                let staged = bench.stage(&subject.settings, &row, 1).await;
-                match staged.answer {
-                    Ok(staged) if staged.rejected.is_empty() => {
-                        columns_that_show(bench, &mut subject, good).await;
-                        return Ok(subject);
-                    }
-                    Ok(staged) => {
-                        let rejection = &staged.rejected[0];
-                        said = format!("a plain row was rejected: {}", rejection.reason);
-                        other_value(&mut tried, rejection.field.as_deref())
-                    }
-                    Err(error) => return broken(error.to_string()),
+            Ok(()) => match plain_row(bench, &subject, good).await {
+                Ok(None) => {
+                    columns_that_show(bench, &mut subject, good).await;
+                    return Ok(subject);
                 }
-            }
+                Ok(Some(rejection)) => {
+                    said = format!("a plain row was rejected: {}", rejection.reason);
+                    other_value(&mut tried, rejection.field.as_deref())
+                }
+                Err(error) => return broken(error.to_string()),
+            },
         };
         if !went_on {
             break;
@@ -158,6 +128,35 @@ pub async fn find(bench: &Bench, author: &Author, good: &Good) -> Result<Subject
     broken(format!(
         "no mapping was accepted; the last one ended with: {said}"
     ))
+}
+
+/// What the plugin has against a row whose values are to be fine, if anything.
+async fn plain_row(
+    bench: &Bench,
+    subject: &Subject,
+    good: &Good,
+) -> Result<Option<Rejection>, CallError> {
+    let rejected = match subject.imports {
+        true => {
+            let row = subject.rows([1], Kind::Scan);
+            let staged = bench.stage(&subject.settings, &row, 1).await;
+            staged.answer?.rejected
+        }
+        false => {
+            let row = subject.rows([1], Kind::Update);
+            let script = good.delivered.script();
+            let called = bench.deliver(&subject.settings, &subject.policy, &row, script);
+            called.await.answer?.rejected
+        }
+    };
+    Ok(rejected.into_iter().next())
+}
+
+/// Whether the way to authorize that is the default has anything that could be refused.
+fn authenticates(manifest: &Manifest, author: &Author) -> bool {
+    let method = manifest.auth_methods.first();
+    let asks = method.is_some_and(|method| !method.credentials.is_empty());
+    asks && !author.is_without(Without::Authentication)
 }
 
 /// The author's options, or what the schema requires.
@@ -187,139 +186,10 @@ pub fn options(manifest: &Manifest, author: &Author) -> Map<String, Value> {
     options
 }
 
-/// A column that is tried, with the values that are left to try.
-struct Tried {
-    name: String,
-    required: bool,
-    values: Vec<Sample>,
-}
-
-impl Tried {
-    fn column(&self) -> Column {
-        Column {
-            source: format!("source of {}", self.name),
-            destination: self.name.clone(),
-        }
-    }
-
-    fn sample(&self) -> Sample {
-        self.values.first().cloned().unwrap_or(Sample {
-            kind: cell::TEXT,
-            text: String::new(),
-        })
-    }
-}
-
-fn given((name, value): (&String, &Value)) -> Tried {
-    let (kind, text) = match value {
-        Value::String(text) => (cell::TEXT, text.clone()),
-        Value::Bool(_) => (cell::BOOLEAN, value.to_string()),
-        Value::Number(number) if number.is_f64() => (cell::DECIMAL, number.to_string()),
-        Value::Number(number) => (cell::INTEGER, number.to_string()),
-        _ => (cell::JSON, value.to_string()),
-    };
-    Tried {
-        name: name.clone(),
-        required: true,
-        values: vec![Sample { kind, text }],
-    }
-}
-
-fn guessed(manifest: &Manifest) -> Vec<Tried> {
-    let of_field = |field: &Field| Tried {
-        name: field.name.clone(),
-        required: field.required,
-        values: values(field.type_),
-    };
-    let (required, others): (Vec<_>, Vec<_>) =
-        manifest.fields.iter().partition(|field| field.required);
-    let mut tried: Vec<_> = required.into_iter().chain(others).map(of_field).collect();
-    let kept = tried.iter().filter(|column| column.required).count();
-    tried.truncate(kept.max(COLUMNS - 1));
-    tried.extend(custom(manifest).map(|name| Tried {
-        name,
-        required: false,
-        values: values(FieldType::Text),
-    }));
-    tried
-}
-
-/// A name of the form of further names.
-pub fn custom(manifest: &Manifest) -> Option<String> {
-    let segment = |segment: &str| match segment.starts_with('<') {
-        true => "note".to_owned(),
-        false => segment.to_owned(),
-    };
-    let form = manifest.custom_fields.as_ref()?;
-    let segments: Vec<_> = form.split('.').map(segment).collect();
-    Some(segments.join("."))
-}
-
-fn values(kind: FieldType) -> Vec<Sample> {
-    let sample = |kind: u8, text: &str| Sample {
-        kind,
-        text: text.to_owned(),
-    };
-    let text = |text: &&str| sample(cell::TEXT, text);
-    match kind {
-        FieldType::Text => TEXTS.iter().map(text).collect(),
-        FieldType::Integer => vec![
-            sample(cell::INTEGER, "7{n}"),
-            sample(cell::INTEGER, "7"),
-            sample(cell::INTEGER, "1990"),
-        ],
-        FieldType::Decimal => vec![sample(cell::DECIMAL, "1.5"), sample(cell::DECIMAL, "0.5")],
-        FieldType::Boolean => vec![sample(cell::BOOLEAN, "true")],
-        FieldType::Date => vec![text(&"2001-02-03"), text(&"2001-02-03T04:05:06Z")],
-        FieldType::Timestamp => vec![text(&"2001-02-03T04:05:06Z"), text(&"2001-02-03")],
-        FieldType::Json => vec![sample(cell::JSON, "[\"mk{n}z\"]"), sample(cell::JSON, "{}")],
-    }
-}
-
-/// Leaves columns out that the plugin finds fault with; whether there was one.
-fn without(tried: &mut Vec<Tried>, places: &[&Place]) -> bool {
-    let before = tried.len();
-    let at_fault = |index: usize| {
-        let index = u32::try_from(index).ok();
-        places
-            .iter()
-            .any(|place| matches!(place, Place::Column(column) if Some(*column) == index))
-    };
-    let mut index = 0;
-    tried.retain(|column| {
-        let out = at_fault(index) && !column.required;
-        index += 1;
-        !out
-    });
-    before != tried.len()
-}
-
-/// Tries another value for a field, or does without it; whether there is anything left to try.
-fn other_value(tried: &mut Vec<Tried>, field: Option<&str>) -> bool {
-    let at_fault = |column: &Tried| field.is_none_or(|field| column.name == field);
-    if let Some(column) = tried
-        .iter_mut()
-        .find(|column| at_fault(column) && column.values.len() > 1)
-    {
-        column.values.remove(0);
-        return true;
-    }
-    match tried
-        .iter()
-        .rposition(|column| at_fault(column) && !column.required)
-    {
-        Some(index) => {
-            tried.remove(index);
-            true
-        }
-        None => false,
-    }
-}
-
 /// Finds the columns whose values stand in requests as they are.
 async fn columns_that_show(bench: &Bench, subject: &mut Subject, good: &Good) {
     let rows = subject.rows([1], Kind::Update);
-    let script = always(Ok(good.delivered.clone()));
+    let script = good.delivered.script();
     let called = bench
         .deliver(&subject.settings, &subject.policy, &rows, script)
         .await;
@@ -350,7 +220,7 @@ async fn columns_that_show(bench: &Bench, subject: &mut Subject, good: &Good) {
 }
 
 /// Whether a column's value is part of what the destination knows a member by.
-pub async fn is_of_identity(bench: &Bench, subject: &Subject, column: usize) -> bool {
+async fn is_of_identity(bench: &Bench, subject: &Subject, column: usize) -> bool {
     let mut identities = vec![];
     for number in [1, 2] {
         let sample = &subject.samples[column];
@@ -361,39 +231,4 @@ pub async fn is_of_identity(bench: &Bench, subject: &Subject, column: usize) -> 
         identities.push(staged.map(|staged| staged.identities).ok());
     }
     identities[0] != identities[1]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sample_is_the_rows_own_where_it_varies() {
-        let sample = Sample {
-            kind: cell::TEXT,
-            text: TEXTS[1].to_owned(),
-        };
-        assert_eq!(sample.of(7), "mk000007z@example.com");
-        assert!(sample.varies() && !sample.is_free_text());
-    }
-
-    #[test]
-    fn what_is_at_fault_is_tried_otherwise_or_left_out() {
-        let column = |name: &str, required, count| Tried {
-            name: name.to_owned(),
-            required,
-            values: values(FieldType::Text)[..count].to_vec(),
-        };
-        let mut tried = vec![column("id", true, 2), column("note", false, 1)];
-        assert!(other_value(&mut tried, Some("id")));
-        assert_eq!(tried[0].values.len(), 1);
-        assert!(!other_value(&mut tried, Some("id")), "it is required");
-        assert!(other_value(&mut tried, None), "perhaps it is the other");
-        assert_eq!(tried.len(), 1);
-
-        let mut tried = vec![column("id", true, 1), column("note", false, 1)];
-        assert!(without(&mut tried, &[&Place::Column(0), &Place::Column(1)]));
-        assert_eq!(tried.len(), 1);
-        assert!(!without(&mut tried, &[&Place::Mapping]));
-    }
 }

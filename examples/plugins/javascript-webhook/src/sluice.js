@@ -15,6 +15,9 @@ export const Kind = {
 /** What happened to a row's member, by the contract's codes. A scanned one is up to date. */
 const CHANGES = ["update", "enter", "update", "exit"];
 
+/** Bytes to begin a file's part with, and to measure texts in. */
+const ROOM = 1 << 16;
+
 const encoder = new TextEncoder();
 // A byte order mark that a cell begins with is the cell's own: without this it would be dropped, and
 // two members would become one.
@@ -46,11 +49,14 @@ export function* rowsOf(batch, columns) {
   }
 }
 
-/** Makes the answer to `stage`, row by row. */
+/**
+ * Makes the answer to `stage`, row by row. Lines become bytes at once: kept as text until the end, a large
+ * cell would be in memory many times.
+ */
 export class Staging {
-  #text;
+  #bytes = new Uint8Array(ROOM);
+  #length = 0;
   #start;
-  #bytes;
   #ends = [];
   #rejected = [];
   #identities = "";
@@ -60,16 +66,14 @@ export class Staging {
 
   /** A file whose form has a header gets it here, where the offset is 0. */
   constructor(header = "") {
-    this.#text = header;
-    this.#start = utf8Length(header);
-    this.#bytes = this.#start;
+    this.#append(header);
+    this.#start = this.#length;
   }
 
   /** Adds a row's text, and the texts by which the destination knows its member. */
   accept(row, line, ...identities) {
-    this.#text += line;
-    this.#bytes += utf8Length(line);
-    this.#ends.push(this.#bytes);
+    this.#append(line);
+    this.#ends.push(this.#length);
     for (const identity of identities) {
       this.#identities += identity;
       this.#identityBytes += utf8Length(identity);
@@ -80,13 +84,13 @@ export class Staging {
 
   /** Leaves a row out. The reason names field and rule, and never the value. */
   reject(row, field, reason) {
-    this.#ends.push(this.#bytes);
+    this.#ends.push(this.#length);
     this.#rejected.push({ row: row.index, field, reason });
   }
 
   finish() {
     return {
-      bytes: encoder.encode(this.#text),
+      bytes: this.#bytes.slice(0, this.#length),
       start: this.#start,
       ends: Uint32Array.from(this.#ends),
       rejected: this.#rejected,
@@ -96,10 +100,31 @@ export class Staging {
       extra: [],
     };
   }
+
+  #append(text) {
+    for (let rest = text; rest !== ""; ) {
+      const { read, written } = encoder.encodeInto(rest, this.#bytes.subarray(this.#length));
+      this.#length += written;
+      rest = rest.slice(read);
+      if (rest !== "") {
+        const larger = new Uint8Array(this.#bytes.length * 2);
+        larger.set(this.#bytes);
+        this.#bytes = larger;
+      }
+    }
+  }
 }
 
+const scratch = new Uint8Array(ROOM);
+
 function utf8Length(text) {
-  return encoder.encode(text).length;
+  let length = 0;
+  for (let rest = text; rest !== ""; ) {
+    const { read, written } = encoder.encodeInto(rest, scratch);
+    length += written;
+    rest = rest.slice(read);
+  }
+  return length;
 }
 
 /** A request without a query. */

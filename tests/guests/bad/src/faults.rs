@@ -3,23 +3,25 @@
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
-use sluice_guest::http::{self, Body, Failure, Request, Response};
+use sluice_guest::http::{Body, Failure, Request, Response};
 use sluice_guest::{
-    Batch, Delivery, Ended, File, Finding, ImportStatus, Place, Problem, Rejection, Report, Rows,
-    Settings, Staged, Throttle,
+    Batch, Delivery, Ended, File, Finding, ImportStatus, Place, Problem, Progress, Report,
+    Settings, Staged,
 };
 
 use crate::answer::{Verdict, judge};
 use crate::member::Plan;
 use crate::options::Options;
-use crate::{deliver, import, request};
+use crate::{deliver, import, kinds, request, spoilt};
 
 /// What an instance works under.
-struct Session {
-    options: Options,
-    plan: Plan,
-    /// The rule that it breaks.
-    how: String,
+pub struct Session {
+    pub options: Options,
+    pub plan: Plan,
+    /// The rule that it breaks, and behind a `/` which of several ways to do so.
+    pub how: String,
+    /// The kind of destination that it is, which is no fault.
+    pub kind: String,
     /// What the host says that no contract knows: another thing in each call.
     unknown: String,
 }
@@ -43,11 +45,21 @@ fn finding(place: Place, message: &str) -> Finding {
 pub fn open(mut settings: Settings) -> Result<(), Problem> {
     let mut given: Map<String, Value> = serde_json::from_str(&settings.options).unwrap_or_default();
     let how = given.remove("how").unwrap_or(Value::from(""));
-    let Value::String(how) = how else {
+    let kind = given.remove("kind").unwrap_or(Value::from(""));
+    let (Value::String(how), Value::String(kind)) = (how, kind) else {
         let place = Place::Option("how".to_owned());
         let found = vec![finding(place, "the name of a rule is a text")];
         return Err(Problem::InvalidSettings(found));
     };
+    // As if the schema knew an option that the code does not.
+    if how == "open-options" && given.contains_key("check_path") {
+        let place = Place::Option("check_path".to_owned());
+        let found = vec![finding(place, "there is no such option")];
+        return Err(Problem::InvalidSettings(found));
+    }
+    if how == "open-options/fatal" && given.values().any(|value| value == "/a b?c") {
+        return Err(Problem::Fatal("not at such a path".to_owned()));
+    }
     if how == "open-accepts" {
         let found = vec![finding(Place::Mapping, "not today")];
         return Err(Problem::InvalidSettings(found));
@@ -68,14 +80,7 @@ pub fn open(mut settings: Settings) -> Result<(), Problem> {
         Ok(_) => Value::Object(given).to_string(),
         Err(_) => settings.options.clone(),
     };
-    let options = match Options::parse(&text) {
-        Err(_) if how == "open-options" => Ok(Options::default()),
-        Err(found) if how == "findings-have-places" => Err(found
-            .into_iter()
-            .map(|found| finding(Place::Option("elsewhere".to_owned()), &found.message))
-            .collect()),
-        options => options,
-    };
+    let options = Options::parse(&text);
     let unknown = settings.extra.iter().map(|(_, value)| value.as_str());
     let unknown: String = unknown.collect();
     match (options, Plan::new(&settings.columns)) {
@@ -87,6 +92,7 @@ pub fn open(mut settings: Settings) -> Result<(), Problem> {
                 options,
                 plan,
                 how,
+                kind,
                 unknown,
             };
             let _ = SESSION.set(session);
@@ -94,7 +100,14 @@ pub fn open(mut settings: Settings) -> Result<(), Problem> {
         }
         (options, plan) => {
             let found = [options.err(), plan.err()].into_iter().flatten().flatten();
-            Err(Problem::InvalidSettings(found.collect()))
+            let mut found: Vec<_> = found.collect();
+            if how == "findings-have-places" {
+                let of_all = found
+                    .iter_mut()
+                    .filter(|found| found.place == Place::Mapping);
+                of_all.for_each(|found| found.place = Place::Column(99));
+            }
+            Err(Problem::InvalidSettings(found))
         }
     }
 }
@@ -108,16 +121,22 @@ impl Bad {
         if session.how == "check-decides" {
             return Ok(());
         }
-        let answer = http::send(&request("GET", &session.options.check_path));
+        let answer = kinds::send(session, &request("GET", &session.options.check_path));
         match judge(&answer, "check_path") {
             Verdict::Done(_) | Verdict::Refused(_) => Ok(()),
+            Verdict::Problem(Problem::Transient(_)) if session.how == "no-values-said/check" => {
+                Err(Problem::Transient(spoilt::quoted(&answer)))
+            }
             Verdict::Problem(problem) => Err(problem),
         }
     }
 
-    pub fn stage(mut rows: Batch, _offset: u64) -> Result<Staged, Problem> {
+    pub fn stage(mut rows: Batch, offset: u64) -> Result<Staged, Problem> {
         let session = session()?;
         survive(session, &rows);
+        if session.kind == "no-import" {
+            return Err(Problem::Fatal("there is no import".to_owned()));
+        }
         match session.how.as_str() {
             "no-early-requests" => drop(http::send(&request("GET", &session.options.check_path))),
             "stage-keeps-text" => rows.cells = rows.cells.replace('"', "'"),
@@ -132,6 +151,10 @@ impl Bad {
                 }
             }
             _ => {}
+        }
+        if let Some(table) = kinds::table(&session.kind) {
+            let joined = session.how == "stage-frames";
+            return Ok(table.stage(&rows, &session.plan, offset, joined));
         }
         let mut staged = import::stage(&rows, &session.plan);
         match session.how.as_str() {
@@ -167,12 +190,19 @@ impl Bad {
 
     pub fn submit(file: File) -> Result<String, Problem> {
         let session = session()?;
+        if session.kind == "no-import" {
+            return Err(Problem::Fatal("there is no import".to_owned()));
+        }
         let mut request = import::submission(&file, &session.options);
         if session.how == "submit-sends-file" {
             request.body = Body::None;
         }
-        let answer = http::send(&request);
+        let answer = kinds::send(session, &request);
         match (session.how.as_str(), &answer) {
+            ("no-values-said/submit", answer) => import::token(answer).map_err(|why| match why {
+                Problem::Fatal(_) => Problem::Fatal(spoilt::quoted(answer)),
+                why => why,
+            }),
             ("token-bounded", Ok(answer)) if answer.status == 200 => {
                 let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
                 Ok(body["id"].as_str().unwrap_or("none").to_owned())
@@ -194,18 +224,41 @@ impl Bad {
             "token-bounded" => format!("{{\"v\":1,\"id\":\"{token}\"}}"),
             _ => token,
         };
+        let pending = |message: String| {
+            ImportStatus::Pending(Progress {
+                message,
+                done: None,
+                total: None,
+            })
+        };
         let question = match import::question(&token, &session.options) {
             Err(_) if how == "poll-unknown-token" => {
                 return Ok(ImportStatus::Succeeded(nothing()));
             }
+            Err(_) if how == "poll-unknown-token/waits" => return Ok(pending(String::new())),
             question => question?,
         };
-        let answer = http::send(&question);
+        let answer = kinds::send(session, &question);
         let is_json = |answer: &Response| serde_json::from_slice::<Value>(&answer.body).is_ok();
         match &answer {
             Ok(answer) if how == "poll-decides" && answer.status == 200 && !is_json(answer) => {
                 Ok(ImportStatus::Failed(nothing()))
             }
+            // It may be there the next time.
+            Ok(answer) if how == "poll-job-gone" && matches!(answer.status, 404 | 410) => {
+                Ok(pending("not known yet".to_owned()))
+            }
+            answer if how == "no-values-said/poll" => match import::status(answer)? {
+                ImportStatus::Pending(_) => Ok(pending(spoilt::quoted(answer))),
+                status => Ok(status),
+            },
+            answer if how == "no-values-said/report" => match import::status(answer)? {
+                ImportStatus::Failed(report) => Ok(ImportStatus::Failed(Report {
+                    message: spoilt::quoted(answer),
+                    ..report
+                })),
+                status => Ok(status),
+            },
             answer => import::status(answer),
         }
     }
@@ -216,7 +269,7 @@ impl Bad {
         let count = rows.rows;
         survive(session, &rows);
         if how == "deliver-nothing" && count == 0 {
-            let _ = http::send(&request("POST", &options.members_path));
+            let _ = kinds::send(session, &request("POST", &options.members_path));
         }
         // As if whoever enters were in the import already.
         if how == "deliver-accepts" && rows.changes.contains(&1) {
@@ -226,20 +279,42 @@ impl Bad {
         if how == "deliver-subset" && (4..12).contains(&count) {
             rows.rows -= 1;
         }
-        if how == "deliver-order" {
-            return Ok(all_at_once(&rows, session));
+        // As if whoever leaves were nobody's business.
+        if (how == "deliver-exits" || session.kind == "ignores-exits") && rows.changes.contains(&3)
+        {
+            rows.rows = 0;
         }
-        if how == "deliver-partial" {
-            return Ok(first_answer(&rows, session));
+        match (how, session.kind.as_str()) {
+            ("deliver-order", _) => return Ok(spoilt::outbox(&rows, session)),
+            ("deliver-partial", _) => return Ok(spoilt::first_answer(&rows, session)),
+            ("deliver-partial/passing", _) => return Ok(spoilt::impatient(&rows, session)),
+            ("no-values-said/key", _) => spoilt::remember(&rows),
+            (_, "forms") => return Ok(kinds::forms(&rows, session, how == "deliver-frames")),
+            (_, "asks-first") if rows.rows > 0 => kinds::ask_first(session)?,
+            _ => {}
         }
         let mut said = String::new();
         let send = |asked: &Request| {
             let mut asked = asked.clone();
+            if let Body::Bytes(body) = &mut asked.body {
+                spoilt::body(how, body);
+            }
             if how == "deliver-same-again" {
                 let header = ("x-call".to_owned(), session.unknown.clone());
                 asked.headers.push(header);
             }
-            let answer = http::send(&asked)?;
+            let answer = match kinds::send(session, &asked) {
+                // It has acted, as the contract says.
+                Err(Failure::TooLarge(_)) if how == "deliver-odd-answers/too-large" => {
+                    return Ok(Response {
+                        status: 200,
+                        headers: vec![],
+                        body: vec![],
+                        extra: vec![],
+                    });
+                }
+                answer => answer?,
+            };
             said = String::from_utf8_lossy(&answer.body).into_owned();
             let status = answer.status;
             let taken = how == "deliver-odd-answers" && !(400..600).contains(&status);
@@ -249,98 +324,9 @@ impl Bad {
             })
         };
         let mut delivery = deliver::deliver(&rows, plan, options, send);
-        spoil(how, &mut delivery, &said);
+        spoilt::delivery(how, &mut delivery, &said);
         Ok(delivery)
     }
-}
-
-/// What is made of the good answer.
-fn spoil(how: &str, delivery: &mut Delivery, said: &str) {
-    let transient = || Some(Problem::Transient("something is wrong".to_owned()));
-    let reject = |row: u32, reason: &str| Rejection {
-        row,
-        field: None,
-        reason: reason.to_owned(),
-    };
-    match (how, &delivery.why) {
-        ("deliver-unauthorized", Some(Problem::Unauthorized(_))) => delivery.why = transient(),
-        ("deliver-throttled", Some(Problem::Throttled(throttle))) => {
-            delivery.why = Some(Problem::Throttled(Throttle {
-                retry_after_ms: None,
-                ..throttle.clone()
-            }));
-        }
-        ("deliver-transient", Some(Problem::Transient(_))) => {
-            let rows = std::mem::take(&mut delivery.retry);
-            let rows = rows.into_iter().map(|row| reject(row, "it did not work"));
-            delivery.rejected.extend(rows);
-            delivery.why = None;
-        }
-        ("deliver-refused", None) if !delivery.rejected.is_empty() => {
-            let rows = std::mem::take(&mut delivery.rejected);
-            delivery
-                .retry
-                .extend(rows.iter().map(|rejected| rejected.row));
-            delivery.why = transient();
-        }
-        ("no-values-said", _) => {
-            for rejection in &mut delivery.rejected {
-                rejection.reason = format!("the receiver said: {said}");
-            }
-        }
-        _ => {}
-    }
-}
-
-/// One request a row.
-fn single(rows: &Batch, session: &Session) -> Vec<Request> {
-    let mut requests = vec![];
-    for row in Rows::new(rows, session.plan.columns()).iter() {
-        let mut body = String::new();
-        session.plan.write(&row, &mut body);
-        requests.push(Request {
-            body: Body::Bytes(body.into_bytes()),
-            ..request("POST", &session.options.members_path)
-        });
-    }
-    requests
-}
-
-fn decided(answers: &[Result<Response, Failure>]) -> Delivery {
-    let mut delivery = Delivery {
-        rejected: vec![],
-        retry: vec![],
-        why: None,
-        extra: vec![],
-    };
-    for (row, answer) in (0..).zip(answers) {
-        match judge(answer, "members_path") {
-            Verdict::Done(_) => {}
-            Verdict::Refused(status) => delivery.rejected.push(Rejection {
-                row,
-                field: None,
-                reason: format!("the receiver answered {status}"),
-            }),
-            Verdict::Problem(problem) => {
-                delivery.retry.push(row);
-                delivery.why.get_or_insert(problem);
-            }
-        }
-    }
-    delivery
-}
-
-/// Every row at the same time, whoever's it is.
-fn all_at_once(rows: &Batch, session: &Session) -> Delivery {
-    decided(&http::send_all(&single(rows, session)))
-}
-
-/// Every row by itself, and all of them judged by what became of the first.
-fn first_answer(rows: &Batch, session: &Session) -> Delivery {
-    let requests = single(rows, session);
-    let answers: Vec<_> = requests.iter().map(http::send).collect();
-    let all: Vec<_> = answers.iter().map(|_| answers[0].clone()).collect();
-    decided(&all)
 }
 
 /// Fails on some rows.

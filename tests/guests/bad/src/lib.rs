@@ -9,12 +9,14 @@ mod deliver;
 mod faults;
 #[path = "../../../../examples/plugins/webhook/src/import.rs"]
 mod import;
+mod kinds;
 #[path = "../../../../examples/plugins/webhook/src/manifest.rs"]
 mod manifest;
 #[path = "../../../../examples/plugins/webhook/src/member.rs"]
 mod member;
 #[path = "../../../../examples/plugins/webhook/src/options.rs"]
 mod options;
+mod spoilt;
 
 use sluice_guest::Manifest;
 use sluice_guest::http::{Body, Request};
@@ -72,7 +74,9 @@ pub fn describe() -> Manifest {
     manifest.options_schema = manifest.options_schema.replacen(
         "\"properties\": {",
         "\"properties\": {\n\"how\": {\"type\": \"string\", \"default\": \"\", \
-         \"description\": \"Which rule to break.\"},",
+         \"description\": \"Which rule to break.\"},\n\
+         \"kind\": {\"type\": \"string\", \"default\": \"\", \
+         \"description\": \"Which kind of destination it is.\"},",
         1,
     );
     manifest
