@@ -169,6 +169,11 @@ pub fn question(token: &str, options: &Options) -> Result<Request, Problem> {
     })
 }
 
+/// Whether the destination does not know the job that it was asked about.
+pub fn is_unknown(answer: &Result<Response, Failure>) -> bool {
+    matches!(answer, Ok(answer) if answer.status == 404)
+}
+
 /// What the answer to [`question`] says about the job.
 pub fn status(
     answer: &Result<Response, Failure>,

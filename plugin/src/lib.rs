@@ -25,6 +25,7 @@ mod options_check;
 pub mod row;
 pub mod session;
 pub mod text;
+pub mod unknown;
 pub mod user_json;
 pub mod value;
 pub mod verdict;
@@ -98,7 +99,11 @@ impl Destination for RetentionScience {
     fn poll(token: String) -> Result<ImportStatus, Problem> {
         with_session(|session| {
             let request = import_job::question(&token, &session.options)?;
-            import_job::status(&http::send(&request), &session.options)
+            let answer = http::send(&request);
+            if import_job::is_unknown(&answer) && may_appear(&token) {
+                return Err(Problem::Transient("the job is not known yet".to_owned()));
+            }
+            import_job::status(&answer, &session.options)
         })
     }
 
@@ -109,6 +114,23 @@ impl Destination for RetentionScience {
             })
         })
     }
+}
+
+/// Whether a job that the destination does not know is waited for. Where that cannot be remembered it is not.
+#[cfg(not(feature = "track-0-1"))]
+fn may_appear(token: &str) -> bool {
+    use sluice_guest::state;
+    let Ok(remembered) = state::get(unknown::KEY) else {
+        return false;
+    };
+    let next = unknown::once_more(remembered.as_deref(), token);
+    let noted = state::compare_and_set(unknown::KEY, remembered.as_deref(), next.as_deref());
+    next.is_some() && noted.is_ok()
+}
+
+#[cfg(feature = "track-0-1")]
+fn may_appear(_token: &str) -> bool {
+    false
 }
 
 #[cfg(feature = "component")]

@@ -82,8 +82,8 @@ pub fn judge(call: Call, answer: &Result<Response, Failure>, values: &[&str]) ->
              (its limit on the bytes of a staged file), then start the backfill again: {}",
             said()
         ))),
-        // Perhaps the path is wrong, or the job appears late: `sluice resume` asks once more before the
-        // file is sent again. Pending, it would be waited for in vain.
+        // Often enough (`unknown`): perhaps the path is wrong. `sluice resume` asks once more before the file is
+        // sent again. Pending, it would be waited for in vain.
         (Call::Poll, 404) => problem(Problem::Fatal(format!("the job is not known: {}", said()))),
         (Call::Poll, 410) => Verdict::Gone(format!("the job is gone: {}", said())),
         (Call::Poll, 405) => setting("job_path", "no job can be read at this path"),

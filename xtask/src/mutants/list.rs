@@ -25,7 +25,7 @@ pub enum Tests {
 
 const SIMULATION: Tests = Tests::Unit("export::simulation");
 
-pub const MUTANTS: [Mutant; 44] = [
+pub const MUTANTS: [Mutant; 45] = [
     // The last event wins.
     Mutant {
         name: "members-changes-side-by-side",

@@ -58,7 +58,7 @@ mod tests {
         let began = Duration::from_secs(1_700_000_000);
         let since = Instant::now();
         let now = Wall { began, since }.now();
-        assert!(now >= began && now.as_nanos() % STEP.as_nanos() == 0);
+        assert!(now >= began && now.as_nanos().is_multiple_of(STEP.as_nanos()));
         assert_eq!(Monotonic(Instant::now()).now() % 1_000_000, 0);
     }
 }
