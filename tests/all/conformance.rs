@@ -142,7 +142,7 @@ async fn a_new_plugin_is_never_written_over_anything() -> Result<()> {
 }
 
 /// What else a fault breaks beside its own rule, because it cannot be done without.
-const ALSO: [(Rule, &[Rule]); 4] = [
+const ALSO: [(Rule, &[Rule]); 5] = [
     (Rule::ManifestRoutes, &[Rule::OpenAccepts]),
     (
         Rule::StageSame,
@@ -150,6 +150,10 @@ const ALSO: [(Rule, &[Rule]); 4] = [
     ),
     (Rule::TokenBounded, &[Rule::Survives]),
     (Rule::PollFresh, &[Rule::PollDecides]),
+    (
+        Rule::DeliverTransient,
+        &[Rule::DeliverOdd, Rule::DeliverPartial],
+    ),
 ];
 
 /// Further ways to break a rule, each behind a `/`, and each in a part of it that would else go unseen.

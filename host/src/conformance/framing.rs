@@ -39,9 +39,9 @@ pub fn form(said: Option<Table>, header: &[u8], row: &[u8], quoted: Option<&[u8]
             width,
         });
     }
-    let is_json = |bytes: &[u8]| cells_of_json(bytes).is_some();
-    if matches!(row.first(), Some(b'{' | b'[')) && (header.is_empty() || is_json(header)) {
-        return is_json(row).then_some(Form::Json);
+    // Whatever stands above.
+    if matches!(row.first(), Some(b'{' | b'[')) && cells_of_json(row).is_some() {
+        return Some(Form::Json);
     }
     let of = |delimiter| {
         let columns = width(delimiter, Quotes::Doubled, row)?;
@@ -53,7 +53,8 @@ pub fn form(said: Option<Table>, header: &[u8], row: &[u8], quoted: Option<&[u8]
     let (width, delimiter) = widths.rev().max_by_key(|(width, _)| *width)?;
     if width == 1 {
         // One column: nothing shows what would end it. Without a header it may be anything at all.
-        return (!header.is_empty()).then_some(Form::Table {
+        let shows = header.iter().any(|byte| DELIMITERS.contains(byte));
+        return (!header.is_empty() && !shows).then_some(Form::Table {
             delimiter: NOWHERE,
             quotes: Quotes::Doubled,
             width,
@@ -202,6 +203,7 @@ mod tests {
             (&b""[..], &b"{\"a\":\"x\"}\n"[..], Some(Form::Json)),
             (b"", b"[\"x\",1]\n", Some(Form::Json)),
             (b"{\"columns\":[\"a\"]}\n", b"[\"x\"]\n", Some(Form::Json)),
+            (b"#\n", b"{\"a\":\"x\"}\n", Some(Form::Json)),
             (b"a,b\n", b"1,2\n", doubled(b',', 2)),
             (b"a;b\r\n", b"1,5;2\r\n", doubled(b';', 2)),
             (b"a|b|c\n", b"1|2|3\n", doubled(b'|', 3)),

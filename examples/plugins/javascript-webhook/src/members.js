@@ -7,6 +7,9 @@ export const KEY = "id";
 
 const WORD = /^[A-Za-z0-9_-]+$/;
 
+/** Characters of a text that are made JSON of at once. */
+const PIECE = 1 << 16;
+
 /** A row that cannot be sent. Never says the value. */
 export class Refusal extends Error {}
 
@@ -61,7 +64,7 @@ export class Plan {
       if (kind === Kind.ABSENT) return;
       const cell = row.texts[column];
       // The receiver compares the key: 7 and "7" would be two members.
-      const value = name === KEY ? JSON.stringify(cell) : json(cell, kind);
+      const value = name === KEY ? quoted(cell) : json(cell, kind);
       pairs.push(`${JSON.stringify(name)}:${value}`);
     });
     return `{${pairs.join(",")}}`;
@@ -78,10 +81,26 @@ function json(cell, kind) {
     case Kind.JSON:
       // As the source wrote it, however many digits it has: reading it would round it. In valid JSON
       // a line break is white space, and would end the line of the file.
-      return isJson(cell) ? cell.replace(/[\n\r]/g, " ") : JSON.stringify(cell);
+      return isJson(cell) ? cell.replace(/[\n\r]/g, " ") : quoted(cell);
     default:
-      return JSON.stringify(cell);
+      return quoted(cell);
   }
+}
+
+/**
+ * A text as JSON. In pieces, since the engine sets aside far more than a large one needs: for a megabyte
+ * more than the host grants.
+ */
+function quoted(text) {
+  const pieces = [];
+  for (let begin = 0; begin < text.length; ) {
+    let end = Math.min(begin + PIECE, text.length);
+    // Two halves of a sign stay together.
+    if (end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800) end -= 1;
+    pieces.push(JSON.stringify(text.slice(begin, end)).slice(1, -1));
+    begin = end;
+  }
+  return `"${pieces.join("")}"`;
 }
 
 function isJson(text) {

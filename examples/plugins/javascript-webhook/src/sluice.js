@@ -19,15 +19,23 @@ const CHANGES = ["update", "enter", "update", "exit"];
 const ROOM = 1 << 16;
 
 const encoder = new TextEncoder();
+const MARK = encoder.encode("\ufeff");
 // A byte order mark that a cell begins with is the cell's own: without this it would be dropped, and
 // two members would become one.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The rows of a flat batch: texts and kinds stand in the order of the mapping. */
 export function* rowsOf(batch, columns) {
-  const { cells, ends, kinds } = batch;
+  const { ends, kinds } = batch;
+  let { cells } = batch;
+  let bytes = encoder.encode(cells);
+  // What carries texts into the engine drops a byte order mark that one begins with, here that of the
+  // first cell; offsets still count it.
+  if (ends.length > 0 && bytes.length + MARK.length === ends.at(-1)) {
+    cells = `\ufeff${cells}`;
+    bytes = encoder.encode(cells);
+  }
   // Offsets count bytes. In ASCII these are characters, and nothing has to be decoded.
-  const bytes = encoder.encode(cells);
   const ascii = bytes.length === cells.length;
   const text = ascii
     ? (begin, end) => cells.slice(begin, end)
