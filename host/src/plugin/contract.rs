@@ -201,6 +201,9 @@ fn rejections(rejected: &[Rejection], rows: usize) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::types::{AuthMethod, Limits, Route};
     use super::*;
 
     fn answer(bytes: &str, start: u32, ends: &[u32], rejected: &[u32]) -> Staged {
@@ -241,6 +244,90 @@ mod tests {
             ("rejected twice", answer("", 0, &[0], &[0, 0]), 1),
         ] {
             assert!(staged(&wrong, rows).is_err(), "{name}");
+        }
+    }
+
+    fn said() -> Manifest {
+        Manifest {
+            name: "test".to_owned(),
+            version: "1.0.0".to_owned(),
+            description: "plain".to_owned(),
+            auth_methods: vec![AuthMethod {
+                id: "key".to_owned(),
+                label: String::new(),
+                credentials: vec![],
+                headers: vec![],
+            }],
+            endpoint: String::new(),
+            routes: vec![Route {
+                method: "GET".to_owned(),
+                path: "/".to_owned(),
+                purpose: String::new(),
+            }],
+            fields: vec![],
+            custom_fields: None,
+            options_schema: r#"{"properties": {"a": {"description": "two\nlines"}}}"#.to_owned(),
+            limits: Limits {
+                file_bytes: 0,
+                file_rows: 0,
+                stage_rows: 0,
+                deliver_rows: 0,
+            },
+            extra: vec![],
+        }
+    }
+
+    #[test]
+    fn no_text_of_a_manifest_forges_what_stands_around_it() {
+        assert_eq!(manifest(&said()), Ok(()));
+        for odd in ["\u{202e}", "\u{2066}", "\u{200f}", "\u{1b}", "\u{9b}"] {
+            let text = format!("plain{odd}text");
+            let in_schema = |schema: serde_json::Value| Manifest {
+                options_schema: schema.to_string(),
+                ..said()
+            };
+            let route = Route {
+                purpose: text.clone(),
+                ..said().routes.remove(0)
+            };
+            for (what, wrong) in [
+                (
+                    "description",
+                    Manifest {
+                        description: text.clone(),
+                        ..said()
+                    },
+                ),
+                (
+                    "purpose",
+                    Manifest {
+                        routes: vec![route],
+                        ..said()
+                    },
+                ),
+                (
+                    "extra",
+                    Manifest {
+                        extra: vec![("request-header".to_owned(), text.clone())],
+                        ..said()
+                    },
+                ),
+                (
+                    "a description in the schema",
+                    in_schema(json!({"properties": {"a": {"description": text}}})),
+                ),
+                (
+                    "a name in the schema",
+                    in_schema(json!({"properties": {text.clone(): {}}})),
+                ),
+                (
+                    "a value in the schema",
+                    in_schema(json!({"enum": [[text]]})),
+                ),
+            ] {
+                let refused = manifest(&wrong).expect_err(what);
+                assert!(refused.contains("turns letters around"), "{refused}");
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::capability::LogSink;
 
 /// What ends a call of a component that does this. It has a memory `$large` of at most 1,000 pages, one
-/// `$small` of at most 2, a table, and a resource: `$hoard` makes handles of it without end.
+/// `$small` of at most 2, a table, and a resource: `$hoard` makes a thousand handles of it.
 async fn run(code: &str, limits: Limits) -> CallError {
     let text = format!(
         r#"(component
@@ -15,7 +15,11 @@ async fn run(code: &str, limits: Limits) -> CallError {
             (memory $large 1 1000)
             (memory $small 1 2)
             (table 1 funcref)
-            (func $hoard (loop $more (drop (call $new (i32.const 1))) (br $more)))
+            (func $hoard (local $n i32)
+              (loop $more
+                (drop (call $new (i32.const 1)))
+                (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                (br_if $more (i32.lt_u (local.get $n) (i32.const 1000)))))
             (func (export "run") {code} unreachable))
           (core instance $instance
             (instantiate $inner (with "" (instance (export "new" (func $new))))))

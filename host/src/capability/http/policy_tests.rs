@@ -279,3 +279,28 @@ fn a_decision_is_explained() {
         ]
     );
 }
+
+#[test]
+fn a_line_about_a_denial_names_the_route_and_nothing_of_the_requests_own() {
+    let secret = "ada@example.com";
+    for (method, path, route) in [
+        ("GET", "/jobs/7", "GET /jobs/*"),
+        ("PATCH", "/users/ada@example.com", "PATCH /users/*"),
+        (
+            "PATCH",
+            "/user/ada@example.com",
+            "none; the nearest is PATCH /users/*: segment 1 of the path is another",
+        ),
+        (
+            "POST",
+            "/users/ada@example.com",
+            "none; the nearest is POST /users: the path has 2 segments, the route 1",
+        ),
+    ] {
+        let place = policy().place(method, path);
+        assert_eq!((place.method, place.route.as_str()), (method, route));
+    }
+    let made_up = policy().place(secret, secret);
+    assert_eq!(made_up.method, "unknown");
+    assert!(!made_up.route.contains(secret), "{made_up:?}");
+}

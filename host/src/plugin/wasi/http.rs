@@ -203,3 +203,80 @@ pub(super) fn link(linker: &mut Linker<Guarded>) -> wasmtime::Result<()> {
         },
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Empty};
+
+    use super::*;
+    use crate::capability::http::{Account, Credential, Egress, Endpoint, Gate, Policy};
+    use crate::plugin::types;
+
+    /// A gate to an address that nobody granted, with one route.
+    fn gate() -> Http {
+        let manifest = types::Manifest {
+            name: "test".to_owned(),
+            version: "1.0.0".to_owned(),
+            description: String::new(),
+            auth_methods: vec![],
+            endpoint: String::new(),
+            routes: vec![types::Route {
+                method: "GET".to_owned(),
+                path: "/users".to_owned(),
+                purpose: String::new(),
+            }],
+            fields: vec![],
+            custom_fields: None,
+            options_schema: "{}".to_owned(),
+            limits: types::Limits {
+                file_bytes: 0,
+                file_rows: 0,
+                stage_rows: 0,
+                deliver_rows: 0,
+            },
+            extra: vec![],
+        };
+        let endpoint = Endpoint::parse("https://127.0.0.1:9", false).unwrap();
+        let policy = Policy::new(endpoint, &manifest, &serde_json::Map::new()).unwrap();
+        let account = Arc::new(Account::new(Credential::none(), 1));
+        Http::Gate(Arc::new(
+            Gate::new(policy, account, Egress::default()).unwrap(),
+        ))
+    }
+
+    #[tokio::test]
+    async fn a_guest_is_told_why_a_request_was_denied() {
+        let limits = Limits::default();
+        let grant = Grant {
+            http: gate(),
+            ..Grant::none(LogSink::keeping(&limits))
+        };
+        for (path, header, mute, says) in [
+            ("/admin", "fine", None, "denied: no route of the manifest"),
+            ("/users", "é", None, "denied: a header's value holds"),
+            (
+                "/users",
+                "fine",
+                Some("stage"),
+                "denied: `stage` may make no requests",
+            ),
+            ("/users", "fine", None, "its address"),
+        ] {
+            let mut outgoing = Outgoing::new(&grant, &limits);
+            outgoing.mute = mute;
+            let body = Empty::new().map_err(|never| match never {});
+            let asked = http::Request::get(format!("https://destination{path}"))
+                .header("x-one", header)
+                .body(body.boxed_unsync())
+                .unwrap();
+            match outgoing.exchange(asked).await {
+                Err(Error::InternalError(Some(text))) => {
+                    assert!(text.starts_with(says), "{path}: {text}");
+                }
+                // Its name says all of it.
+                Err(Error::DestinationIpProhibited) => assert_eq!(says, "its address"),
+                other => panic!("{path}: {:?}", other.err()),
+            }
+        }
+    }
+}
