@@ -73,6 +73,22 @@ impl Situation {
         }
     }
 
+    /// Looks at the end of a life in which nobody is killed, however long something takes.
+    fn undisturbed(
+        &self,
+        ended: impl Fn(&Versions, &State) -> bool,
+        mut end: impl FnMut(&Versions),
+    ) {
+        for seed in 0..SEEDS {
+            Killer::begin(seed);
+            let mut scenario = self.scenario(seed);
+            // No step of these is the last.
+            let versions = scenario.life(Some(u64::MAX), self.once_parked, &ended);
+            end(&versions.expect("nobody is killed"));
+            Killer::end();
+        }
+    }
+
     fn scenario(&self, seed: u64) -> Scenario {
         let mut scenario = Scenario::new(seed);
         if self.members {
@@ -340,16 +356,20 @@ fn a_swap_that_is_withdrawn_while_its_candidate_is_loaded_never_begins() {
         }),
         ..Situation::live(vec![begin("late-1", 0)])
     };
-    situation.at_every_step(
-        |versions, state| over(versions, state) && *state == State::Live,
-        |versions, _| {
-            let last = versions.last.as_ref().unwrap();
-            let all = (last.id.as_str(), last.outcome, last.for_all);
-            assert_eq!(all, (ID, SwapOutcome::RolledBack, true), "{last:?}");
-            assert!(last.why.contains("before it had begun"), "{last:?}");
-            assert_eq!(versions.active.sha256, "good-0");
-        },
-    );
+    let ended = |versions: &Versions, state: &State| {
+        over(versions, state) && *state == State::Live && versions.last.is_some()
+    };
+    let withdrawn = |versions: &Versions| {
+        let last = versions.last.as_ref().unwrap();
+        let all = (last.id.as_str(), last.outcome, last.for_all);
+        assert_eq!(all, (ID, SwapOutcome::RolledBack, true), "{last:?}");
+        assert!(last.why.contains("before it had begun"), "{last:?}");
+        assert_eq!(versions.active.sha256, "good-0");
+    };
+    // Until it is loaded ...
+    situation.undisturbed(ended, withdrawn);
+    // ... and where the program does not live to see that.
+    situation.at_every_step(ended, |versions, _| withdrawn(versions));
 }
 
 #[test]
