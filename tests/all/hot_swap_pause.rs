@@ -16,16 +16,16 @@ use crate::world::World;
 const MEANWHILE: u64 = 8;
 
 /// Some time, for the name of a swap.
-const NOW_MS: i64 = 1_800_000_000_000;
+pub const NOW_MS: i64 = 1_800_000_000_000;
 
 /// The process that compiles for a running sluice, held where it is. Dropping it lets it go on.
-struct Compilation {
+pub struct Compilation {
     pid: String,
 }
 
 impl Compilation {
     /// Waits for it, and stops it.
-    async fn stop(running: &mut Running) -> Result<Self> {
+    pub async fn stop(running: &mut Running) -> Result<Self> {
         let host = running.pid().context("sluice has ended")?;
         let mut pid = None;
         let begun = until_true(|| {
@@ -39,7 +39,7 @@ impl Compilation {
     }
 
     /// Whether it is there, and stands still.
-    fn stands_still(&self) -> bool {
+    pub fn stands_still(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
         // The name, in brackets, comes before it.
         stat.is_ok_and(|stat| stat.contains(") T "))
@@ -62,7 +62,8 @@ fn compiler(host: u32) -> Option<String> {
         .find_map(|children| children.split_whitespace().next().map(str::to_owned))
 }
 
-fn signal(name: &str, pid: &str) -> Result<()> {
+/// Sends a signal to a process.
+pub fn signal(name: &str, pid: &str) -> Result<()> {
     let sent = std::process::Command::new("kill")
         .args([&format!("-{name}"), pid])
         .status()?;
@@ -117,18 +118,16 @@ async fn batches_go_on_while_a_candidate_is_compiled_however_long_that_takes() -
     finish(world, running).await
 }
 
-/// Here the work on the export loads it, and not the watch over files; nobody has compiled it before.
-#[tokio::test]
-async fn batches_go_on_while_a_wanted_version_is_loaded() -> Result<()> {
-    let (mut world, mut running) = live(30, 722, "").await?;
-    let kept = Registry::at(&world.path(".sluice")).keep(&version(23, "good")?)?;
+/// A wish for a swap without a canary, to a version that is kept, and that nobody has compiled before.
+pub async fn wanted(world: &World, number: u32, how: &str) -> Result<Wanted> {
+    let kept = Registry::at(&world.path(".sluice")).keep(&version(number, how)?)?;
     let status = world.sluice.status().await?;
     let contract = status["versions"]["active"]["contract"].as_str();
-    let wanted = Wanted::Begin {
+    Ok(Wanted::Begin {
         id: swap_id(&kept.sha256, NOW_MS),
         to: Version {
             name: "retention-science".to_owned(),
-            version: "0.9.23".to_owned(),
+            version: format!("0.9.{number}"),
             sha256: kept.sha256,
             contract: contract.context("no contract")?.to_owned(),
         },
@@ -139,7 +138,14 @@ async fn batches_go_on_while_a_wanted_version_is_loaded() -> Result<()> {
             leaders: vec![],
         },
         routes: vec![],
-    };
+    })
+}
+
+/// Here the work on the export loads it, and not the watch over files; nobody has compiled it before.
+#[tokio::test]
+async fn batches_go_on_while_a_wanted_version_is_loaded() -> Result<()> {
+    let (mut world, mut running) = live(30, 722, "").await?;
+    let wanted = wanted(&world, 23, "good").await?;
     let store = Store::open_beside(&world.path(".sluice/test/everyone"))?;
     store.want_version(&wanted, NOW_MS)?;
     drop(store);

@@ -41,9 +41,8 @@ mod wanted;
 
 pub use exit::Exit;
 
-use sluice::export::Wanted;
-
 use args::{Args, Command, PluginCommand, SourceCommand};
+use decide::Decision;
 
 /// Does what was asked.
 ///
@@ -79,9 +78,9 @@ pub async fn main(args: Args) -> anyhow::Result<Exit> {
             PluginCommand::Pin(args) => pin::pin(&args),
             PluginCommand::Shadow(args) => shadow::shadow(args).await,
             PluginCommand::Swap(args) => swap::swap(args).await,
-            PluginCommand::Promote(args) => Ok(decide::decide(&args, &Wanted::Promote)),
+            PluginCommand::Promote(args) => Ok(decide::decide(&args, Decision::Promote)),
             PluginCommand::State(args) => plugin_state::state(&args),
-            PluginCommand::Rollback(args) => Ok(decide::decide(&args, &Wanted::RollBack)),
+            PluginCommand::Rollback(args) => Ok(decide::decide(&args, Decision::RollBack)),
         },
         // `main` has done it, before there were threads.
         Command::CompileComponent { .. } => Ok(Exit::Fine),

@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use sluice::config::{Config, ExportConfig};
 use sluice::deploy::directory;
-use sluice::export::{State, Versions};
+use sluice::export::{State, Versions, Wanted};
 use sluice::plugin::ComponentFile;
 use sluice::registry::{Entry, Registry, Resolved};
 use sluice::store::{ExportReceipt, PhaseCounts, Store, StoreError};
@@ -27,6 +27,9 @@ pub struct Report {
     pub plugin: Configured,
     /// Which versions of it run; `null` before the first start.
     pub versions: Option<Versions>,
+    /// What is wanted of versions, and was not taken up yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub wanted: Vec<Wanted>,
     phase: String,
     since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +123,7 @@ fn empty(place: &Where, config: &Config, export: &ExportConfig) -> Report {
         audience: export.spec.audience.clone(),
         plugin: configured(place, config, export),
         versions: None,
+        wanted: vec![],
         phase: "not-started".to_owned(),
         since: None,
         state: None,
@@ -139,6 +143,9 @@ fn fill(report: &mut Report, directory: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     let store = Store::open_read_only(directory)?;
+    // In this order: what is wanted no more has come to something that is recorded.
+    let wanted = store.versions_wanted()?;
+    report.wanted = wanted.into_iter().filter_map(|(_, one)| one).collect();
     report.versions = store.versions()?;
     let ledger = store.ledger()?;
     let used = store.usage()?;

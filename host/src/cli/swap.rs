@@ -12,9 +12,10 @@ use sluice::store::Store;
 
 use super::args::{Canary, SwapArgs};
 use super::exit::Exit;
+use super::follow::Following;
 use super::runs::{self, Found};
 use super::stores::now_ms;
-use super::{engine, follow, logs, select};
+use super::{engine, logs, select};
 
 /// An export that is to be swapped.
 struct Candidate {
@@ -89,7 +90,7 @@ pub async fn swap(args: SwapArgs) -> anyhow::Result<Exit> {
     }
     let now = now_ms();
     let id = swap_id(&to.sha256, now);
-    let mut stores = vec![];
+    let (mut stores, following) = (vec![], Following::new(&args.name, &id)?);
     for one in &candidates {
         let name = one.deployed.spec.name();
         let wanted = one.wanted(&id, &to, &args);
@@ -107,7 +108,7 @@ pub async fn swap(args: SwapArgs) -> anyhow::Result<Exit> {
         eprintln!("nothing was swapped");
         return Ok(found.at_best);
     }
-    Ok(match follow::follow(&stores, &id, args.detach).await {
+    Ok(match following.until_ended(&stores, args.detach).await {
         Exit::Fine => found.at_best,
         ended => ended,
     })

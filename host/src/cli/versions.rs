@@ -1,6 +1,6 @@
 //! What `status` says of versions.
 
-use sluice::export::{Swap, SwapOutcome};
+use sluice::export::{Swap, SwapOutcome, Wanted};
 use sluice::registry::short;
 
 use super::status::{Configured, Report, Version};
@@ -39,6 +39,14 @@ pub fn lines(report: &Report) -> Vec<String> {
     let mut lines = vec![line];
     if let Some(swap) = &versions.swap {
         lines.push(under_way(swap, &report.export));
+    }
+    for wanted in &report.wanted {
+        if let Wanted::Begin { to, .. } = wanted {
+            lines.push(format!(
+                "swap to {to} is wanted, and has not begun (`sluice plugin rollback {}` withdraws it)",
+                active.name
+            ));
+        }
     }
     if let Some(last) = &versions.last {
         let what = match last.outcome {

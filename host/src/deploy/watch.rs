@@ -247,8 +247,10 @@ impl Watched {
                 .versions()?
                 .is_some_and(|versions| versions.is_news(&to.sha256));
             let is_told = |wanted: &Wanted| match wanted {
-                Wanted::Begin { configured, .. } => configured.as_ref() == Some(&to.sha256),
-                Wanted::Promote | Wanted::RollBack => false,
+                Wanted::Begin { configured, .. } | Wanted::Withdrawn { configured, .. } => {
+                    configured.as_ref() == Some(&to.sha256)
+                }
+                Wanted::Promote { .. } | Wanted::RollBack { .. } | Wanted::GoBack { .. } => false,
             };
             let wanted = store.versions_wanted()?;
             if !news || wanted.iter().filter_map(|(_, one)| one.as_ref()).any(is_told) {

@@ -30,7 +30,8 @@ pub enum PluginCommand {
     Swap(SwapArgs),
     /// Promote the candidate of a swap under way, whatever its batches say.
     Promote(DecideArgs),
-    /// Roll a swap under way back; if none is, go back to the version before the last swap.
+    /// Roll a swap under way back, and withdraw one that has not begun; if there is none, go back to the version
+    /// before the last swap.
     Rollback(DecideArgs),
     /// Let a channel point at a version: running exports that follow the channel are swapped to it, and
     /// all others run it from their next start on. To go back, pin the older one.

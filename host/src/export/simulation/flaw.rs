@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -13,6 +14,12 @@ use crate::usage::Bills;
 
 /// The component that every export begins with.
 pub(super) const FIRST: &str = "good-0";
+
+/// What the name of a component begins with that takes long to load ...
+const LATE: &str = "late";
+
+/// ... namely so long, in virtual time: until after somebody has had second thoughts.
+const LOADING: Duration = Duration::from_secs(3);
 
 /// What is wrong with a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +78,15 @@ impl Shelf {
 
 impl Bring for Shelf {
     fn bring<'a>(&'a self, sha256: &'a str) -> BoxFuture<'a, Result<Arc<dyn Exporter>, Unfit>> {
-        let brought = match Flaw::of(sha256) {
-            Flaw::Missing => Err(Unfit("it is not there".to_owned())),
-            _ => Ok(self.version(sha256)),
-        };
-        Box::pin(async { brought })
+        Box::pin(async move {
+            if sha256.starts_with(LATE) {
+                tokio::time::sleep(LOADING).await;
+            }
+            match Flaw::of(sha256) {
+                Flaw::Missing => Err(Unfit("it is not there".to_owned())),
+                _ => Ok(self.version(sha256)),
+            }
+        })
     }
 }
 

@@ -173,7 +173,7 @@ impl Scenario {
             1 | 2 => self.command(Command::Resume),
             3 => self.remote.lock().unwrap().key += 1,
             7..10 => self.swap(clock),
-            10 => self.want(&Wanted::RollBack),
+            10 => self.want(&Wanted::RollBack { swap: None }),
             4 | 5 => {
                 let key = self.remote.lock().unwrap().key;
                 self.kept_key.store(key, Ordering::Relaxed);

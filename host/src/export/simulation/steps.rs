@@ -73,6 +73,22 @@ impl Situation {
         }
     }
 
+    /// Looks at the end of a life in which nobody is killed, however long something takes.
+    fn undisturbed(
+        &self,
+        ended: impl Fn(&Versions, &State) -> bool,
+        mut end: impl FnMut(&Versions),
+    ) {
+        for seed in 0..SEEDS {
+            Killer::begin(seed);
+            let mut scenario = self.scenario(seed);
+            // No step of these is the last.
+            let versions = scenario.life(Some(u64::MAX), self.once_parked, &ended);
+            end(&versions.expect("nobody is killed"));
+            Killer::end();
+        }
+    }
+
     fn scenario(&self, seed: u64) -> Scenario {
         let mut scenario = Scenario::new(seed);
         if self.members {
@@ -201,8 +217,16 @@ fn over(versions: &Versions, _: &State) -> bool {
 #[test]
 fn what_was_wanted_while_nobody_worked_comes_about_once_and_stays() {
     let outcomes = [
-        (Wanted::RollBack, SwapOutcome::RolledBack, "good-0"),
-        (Wanted::Promote, SwapOutcome::Promoted, "good-1"),
+        (
+            Wanted::RollBack { swap: None },
+            SwapOutcome::RolledBack,
+            "good-0",
+        ),
+        (
+            Wanted::Promote { swap: None },
+            SwapOutcome::Promoted,
+            "good-1",
+        ),
     ];
     for (wanted, outcome, active) in outcomes {
         let situation = Situation {
@@ -319,8 +343,81 @@ fn whoever_wants_what_is_active_hears_that_it_is() {
 }
 
 #[test]
+fn a_swap_that_is_withdrawn_while_its_candidate_is_loaded_never_begins() {
+    let paused = State::Parked {
+        reason: Reason::Paused("by `sluice pause`".to_owned()),
+        from: Box::new(State::Live),
+    };
+    let situation = Situation {
+        state: paused,
+        once_parked: Some(|beside| {
+            let withdrawn = beside.withdraw_swaps(3).unwrap();
+            assert_eq!(withdrawn, [version("late-1")]);
+        }),
+        ..Situation::live(vec![begin("late-1", 0)])
+    };
+    let ended = |versions: &Versions, state: &State| {
+        over(versions, state) && *state == State::Live && versions.last.is_some()
+    };
+    let withdrawn = |versions: &Versions| {
+        let last = versions.last.as_ref().unwrap();
+        let all = (last.id.as_str(), last.outcome, last.for_all);
+        assert_eq!(all, (ID, SwapOutcome::RolledBack, true), "{last:?}");
+        assert!(last.why.contains("before it had begun"), "{last:?}");
+        assert_eq!(versions.active.sha256, "good-0");
+    };
+    // Until it is loaded ...
+    situation.undisturbed(ended, withdrawn);
+    // ... and where the program does not live to see that.
+    situation.at_every_step(ended, |versions, _| withdrawn(versions));
+}
+
+#[test]
+fn a_word_that_comes_late_is_nothing_to_the_next_swap() {
+    let over = || Some("0000000000000-x".to_owned());
+    for wanted in [
+        Wanted::Promote { swap: over() },
+        Wanted::RollBack { swap: over() },
+        Wanted::GoBack {
+            from: "good-0".to_owned(),
+        },
+    ] {
+        let situation = Situation {
+            swap: Some(("good-1", false)),
+            ..Situation::live(vec![wanted.clone()])
+        };
+        situation.at_every_step(
+            |versions, _| {
+                let swap = versions.swap.as_ref();
+                swap.is_none_or(|swap| swap.new.batches >= 3)
+            },
+            |versions, _| {
+                let by_hand = versions.last.as_ref().map(|last| last.for_all);
+                assert_eq!(by_hand, None, "{wanted:?}: {versions:?}");
+                let swap = versions.swap.as_ref();
+                assert_eq!(swap.map(|swap| &swap.to), Some(&version("good-1")));
+            },
+        );
+    }
+}
+
+#[test]
+fn a_rollback_of_a_swap_that_is_promoted_meanwhile_goes_back() {
+    let swap = || Some(ID.to_owned());
+    let situation = Situation::live(vec![
+        begin("good-1", 0),
+        Wanted::Promote { swap: swap() },
+        Wanted::RollBack { swap: swap() },
+    ]);
+    situation.at_every_step(over, |versions, _| {
+        assert_eq!(versions.active.sha256, "good-0", "{versions:?}");
+        assert_eq!(versions.before, Some(version("good-1")));
+    });
+}
+
+#[test]
 fn of_the_versions_that_are_gone_only_the_one_before_is_held_on_to() {
-    let wanted = ["good-1", "good-2"].map(|to| [begin(to, 0), Wanted::Promote]);
+    let wanted = ["good-1", "good-2"].map(|to| [begin(to, 0), Wanted::Promote { swap: None }]);
     let situation = Situation::live(wanted.concat());
     situation.at_every_step(over, |versions, _| {
         assert_eq!(versions.active.sha256, "good-2");

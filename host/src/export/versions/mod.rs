@@ -2,9 +2,10 @@
 //! runs.
 //!
 //! `record` is what is kept, `tally` what versions did and `judge` what follows from it (all pure); `running`
-//! says whose turn a batch is, `canary` sends it, `tend` makes every step durable, `alone` ends the trial of a
-//! candidate that there is nothing to compare with, `rollouts` is what the exports of a process
-//! know of each other's swaps, `source` loads versions, `start` decides with which one it begins.
+//! says whose turn a batch is, `canary` sends it, `tend` makes every step durable, `take_up` sees to what is
+//! wanted, `alone` ends the trial of a candidate that there is nothing to compare with, `rollouts` is what the
+//! exports of a process know of each other's swaps, `source` loads versions, `start` decides with which one it
+//! begins.
 
 mod alone;
 mod canary;
@@ -15,6 +16,7 @@ mod rollouts;
 mod running;
 mod source;
 mod start;
+mod take_up;
 mod tally;
 mod tend;
 

@@ -49,10 +49,35 @@ pub enum Wanted {
         /// The routes that the operator has agreed to, beside those of the active version.
         routes: Vec<String>,
     },
+    /// A swap that was wanted and had not begun is wanted no more. It stands where its `Begin` stood.
+    Withdrawn {
+        /// The swap's name.
+        id: String,
+        /// To which version it was.
+        to: Version,
+        /// What the configuration led to, if that was why.
+        configured: Option<String>,
+    },
     /// The swap under way ends well, whatever the batches say.
-    Promote,
-    /// The swap under way ends, and the active version stays.
-    RollBack,
+    Promote {
+        /// Which swap is meant: a word that comes late is nothing to the next one. Without a name it is
+        /// whichever is under way.
+        #[serde(default)]
+        swap: Option<String>,
+    },
+    /// The swap under way ends, and the active version stays; or the export goes back to the version before,
+    /// if the swap has just been promoted, or none was named and none is under way.
+    RollBack {
+        /// Which swap is meant, as above.
+        #[serde(default)]
+        swap: Option<String>,
+    },
+    /// The export goes back to the version that worked before.
+    GoBack {
+        /// The SHA-256 of the one that works, and is to go. If another one works by then, or is being tried,
+        /// nothing happens.
+        from: String,
+    },
 }
 
 /// A swap under way.
@@ -249,6 +274,24 @@ impl Versions {
                 new: Tally::default(),
             });
         }
+    }
+
+    /// A swap is wanted no more before it has begun, and so in every export of it.
+    pub fn withdraw(&mut self, id: &str, to: &Version, why: &str, now_ms: i64) {
+        self.refuse(id, to, why, now_ms);
+        if let Some(last) = &mut self.last {
+            last.outcome = SwapOutcome::RolledBack;
+        }
+    }
+
+    /// Whether this swap has ended well, and what it led to works.
+    pub fn has_promoted(&self, id: &str) -> bool {
+        let last = self.last.as_ref();
+        last.is_some_and(|last| {
+            last.id == id
+                && last.outcome == SwapOutcome::Promoted
+                && last.to.sha256 == self.active.sha256
+        })
     }
 
     /// A candidate is turned away before it has begun, and so in every export of the swap.

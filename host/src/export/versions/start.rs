@@ -63,6 +63,16 @@ pub(in crate::export) async fn start(
     };
     // The configuration may grant others by now.
     versions.routes = active.routes();
+    for wish in wanted {
+        // What was withdrawn was considered, and is not to come by way of a restart.
+        if let Wanted::Withdrawn {
+            configured: Some(configured),
+            ..
+        } = wish
+        {
+            versions.configured.clone_from(configured);
+        }
+    }
     if versions.is_news(&found.sha256) {
         versions.configured.clone_from(&found.sha256);
         if versions.active.sha256 == found.sha256 {

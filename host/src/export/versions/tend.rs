@@ -1,11 +1,11 @@
-//! Tends the versions of a running export: takes up what is wanted, hears the verdicts, and makes each
-//! step durable before it takes effect. Loading happens here, beside the work on batches.
+//! Tends the versions of a running export: has `take_up` see to what is wanted, hears the verdicts, and makes
+//! each step durable before it takes effect.
 
 use std::sync::Arc;
 
-use super::record::{Plan, SwapOutcome, Version, Versions, Wanted};
-use super::start::meter;
-use super::{alone, asks_for, new_routes, swap_id};
+use super::alone;
+use super::record::{SwapOutcome, Versions};
+use super::take_up::take_up;
 use crate::export::context::Context;
 use crate::export::machine::{Reason, State};
 use crate::store::{Command, Store, StoreError};
@@ -67,143 +67,6 @@ fn retell(context: &Context) {
             .rollouts
             .decide_for(&context.name, &last.id, outcome, &last.why);
     }
-}
-
-async fn take_up(
-    context: &Arc<Context>,
-    number: i64,
-    wanted: Option<Wanted>,
-) -> Result<(), StoreError> {
-    let mut versions = context.versions.versions();
-    let (now, before) = (context.now_ms(), versions.before.clone());
-    match (wanted, before) {
-        (
-            Some(Wanted::Begin {
-                id,
-                to,
-                configured,
-                plan,
-                routes,
-            }),
-            _,
-        ) => {
-            if let Some(configured) = configured {
-                versions.configured = configured;
-            }
-            begin(context, number, versions, (&id, &to), &plan, Some(&routes)).await
-        }
-        (Some(Wanted::Promote), _) if versions.swap.is_some() => {
-            let id = versions.swap.as_ref().map(|swap| swap.id.clone());
-            let why = "an operator said so";
-            context
-                .rollouts
-                .decide(&id.unwrap_or_default(), SwapOutcome::Promoted, why);
-            end(
-                context,
-                versions,
-                (SwapOutcome::Promoted, why, true),
-                Some(number),
-            )
-            .await
-        }
-        (Some(Wanted::RollBack), _) if versions.swap.is_some() => {
-            let id = versions.swap.as_ref().map(|swap| swap.id.clone());
-            let why = "an operator said so";
-            context
-                .rollouts
-                .decide(&id.unwrap_or_default(), SwapOutcome::RolledBack, why);
-            let verdict = (SwapOutcome::RolledBack, why, true);
-            end(context, versions, verdict, Some(number)).await
-        }
-        // Back to the version before, which had its routes.
-        (Some(Wanted::RollBack), Some(before)) => {
-            let id = swap_id(&before.sha256, now);
-            let plan = Plan {
-                percent: 100,
-                batches: 0,
-                leaders: vec![],
-            };
-            begin(context, number, versions, (&id, &before), &plan, None).await
-        }
-        (Some(Wanted::Promote | Wanted::RollBack) | None, _) => {
-            tracing::warn!(export = %context.name, "no swap is under way; there is nothing to promote or roll back");
-            record(context, versions, Some(number)).await
-        }
-    }
-}
-
-async fn begin(
-    context: &Arc<Context>,
-    number: i64,
-    mut versions: Versions,
-    (id, to): (&str, &Version),
-    plan: &Plan,
-    agreed: Option<&[String]>,
-) -> Result<(), StoreError> {
-    let name = &context.name;
-    let now = context.now_ms();
-    if to.sha256 == versions.active.sha256 {
-        versions.stay(id, now);
-        let active = versions.clone();
-        record(context, versions, Some(number)).await?;
-        context.versions.end(active, SwapOutcome::RolledBack);
-        return Ok(());
-    }
-    let brought = match context.versions.known(&to.sha256) {
-        Some(known) => Ok(known),
-        None => {
-            let brought = tokio::select! {
-                biased;
-                // It is taken up at the next start.
-                () = context.stop.cancelled() => return Ok(()),
-                brought = context.bring.bring(&to.sha256) => brought,
-            };
-            brought.map_err(|unfit| unfit.to_string())
-        }
-    };
-    let granted = context.versions.versions().routes;
-    let fits = brought.and_then(|candidate| {
-        let more = agreed.map_or_else(Vec::new, |agreed| {
-            new_routes(&granted, candidate.as_ref(), agreed)
-        });
-        match more.is_empty() {
-            true => Ok(candidate),
-            false => Err(asks_for(&more)),
-        }
-    });
-    // What was counted while it was loaded.
-    let configured = versions.configured;
-    versions = context.versions.versions();
-    versions.configured = configured;
-    let candidate = match fits {
-        Ok(candidate) => candidate,
-        Err(why) => {
-            tracing::error!(export = %name, version = %to, %why, "a swap is refused; the active version stays");
-            // One verdict for all that are swapped together.
-            context
-                .rollouts
-                .decide_for(name, id, SwapOutcome::RolledBack, &why);
-            versions.refuse(id, to, &why, now);
-            record(context, versions.clone(), Some(number)).await?;
-            context.versions.note(versions);
-            return Ok(());
-        }
-    };
-    let by = candidate.clone();
-    context
-        .store
-        .run(move |store| meter(store, by.as_ref(), now))
-        .await?;
-    versions.begin(id, to, plan, now);
-    let begun = versions.clone();
-    record(context, versions, Some(number)).await?;
-    tracing::info!(
-        export = %name, from = %begun.active, %to, percent = plan.percent, batches = plan.batches,
-        "a swap has begun"
-    );
-    // Whether it needs batches at all is for `judge`, which looks again after a crash.
-    context.versions.begin(begun, candidate);
-    put_off_no_longer(context).await
 }
 
 /// Whether another version of the plugin may be what an export waits for.
@@ -268,7 +131,7 @@ async fn judge(context: &Arc<Context>) -> Result<(), StoreError> {
     end(context, versions, (outcome, &why, true), None).await
 }
 
-async fn end(
+pub(super) async fn end(
     context: &Arc<Context>,
     mut versions: Versions,
     (outcome, why, for_all): (SwapOutcome, &str, bool),
@@ -340,7 +203,7 @@ fn scans(at: &State) -> bool {
 }
 
 /// Batches are planned anew, those as well that wait to be sent again.
-async fn put_off_no_longer(context: &Context) -> Result<(), StoreError> {
+pub(super) async fn put_off_no_longer(context: &Context) -> Result<(), StoreError> {
     context.store.run(Store::put_off_no_longer).await?;
     context.bump();
     Ok(())
@@ -353,7 +216,7 @@ async fn forget(context: &Context) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn record(
+pub(super) async fn record(
     context: &Arc<Context>,
     versions: Versions,
     number: Option<i64>,
