@@ -61,6 +61,8 @@ mod mistakes;
 mod operator;
 #[path = "all/registry.rs"]
 mod registry;
+#[path = "all/registry_signed.rs"]
+mod registry_signed;
 #[path = "all/repository.rs"]
 mod repository;
 #[path = "all/rotation.rs"]

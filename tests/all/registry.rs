@@ -1,11 +1,10 @@
 //! Versions of plugins that are kept: added, listed, pinned and removed; run side by side; refused where
-//! they are not what was kept, or not signed as they must be.
+//! they are not what was kept.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use sluice_signer::Signer;
 
-use crate::process::{Ended, component, mode};
+use crate::process::{Ended, component, everything_in, mode};
 use crate::world::{World, append};
 
 const FLAG: &str = "send_transactional_welcome";
@@ -14,7 +13,7 @@ const OTHER_FLAG: &str = "send_transactional_goodbye";
 
 /// The component with a text replaced by another of the same length: what its author would get by
 /// changing a constant.
-fn with(mut bytes: Vec<u8>, from: &str, to: &str) -> Result<Vec<u8>> {
+pub fn with(mut bytes: Vec<u8>, from: &str, to: &str) -> Result<Vec<u8>> {
     ensure!(from.len() == to.len());
     let mut found = 0;
     while let Some(at) = bytes
@@ -29,34 +28,34 @@ fn with(mut bytes: Vec<u8>, from: &str, to: &str) -> Result<Vec<u8>> {
 }
 
 /// A version that calls itself 0.2.0 and sends another flag.
-fn second() -> Result<Vec<u8>> {
+pub fn second() -> Result<Vec<u8>> {
     let first = std::fs::read(component())?;
     let named = with(first, "retention-science0.1.0", "retention-science0.2.0")?;
     with(named, FLAG, OTHER_FLAG)
 }
 
 /// A world in which both versions lie as `plugin.wasm` and `second.wasm`, and nothing is kept yet.
-async fn world() -> Result<World> {
+pub async fn world() -> Result<World> {
     let world = World::new(5, 80).await?;
     std::fs::write(world.path("second.wasm"), second()?)?;
     Ok(world)
 }
 
 /// Lets the authorization run what stands here in TOML, other keys behind it.
-fn runs(world: &World, plugin: &str) -> Result<()> {
+pub fn runs(world: &World, plugin: &str) -> Result<()> {
     let text = world.tenant.text();
     let text = text.replace("plugin = \"plugin.wasm\"", &format!("plugin = {plugin}"));
     Ok(std::fs::write(world.path("test.toml"), text)?)
 }
 
-async fn good(world: &World, args: &[&str]) -> Result<Ended> {
+pub async fn good(world: &World, args: &[&str]) -> Result<Ended> {
     let ended = world.sluice.call(args).await?;
     ensure!(ended.code == Some(0), "{args:?}: {ended:?}");
     Ok(ended)
 }
 
 /// Calls it, and expects this exit code and these words on standard error.
-async fn refused(world: &World, args: &[&str], code: i32, says: &[&str]) -> Result<()> {
+pub async fn refused(world: &World, args: &[&str], code: i32, says: &[&str]) -> Result<()> {
     let ended = world.sluice.call(args).await?;
     ensure!(ended.code == Some(code), "{args:?}: {ended:?}");
     for words in says {
@@ -173,6 +172,47 @@ async fn versions_are_kept_listed_pinned_and_removed() -> Result<()> {
     )
     .await?;
     ensure!(mode(&world.path(".sluice/.plugins"))? == 0o700);
+    Ok(())
+}
+
+#[tokio::test]
+async fn trouble_of_the_disk_is_told_from_what_is_wrong_with_a_version() -> Result<()> {
+    let world = world().await?;
+    let added = good(&world, &["plugin", "add", "plugin.wasm"]).await?;
+    let digest = added.stdout.split("SHA-256 ").nth(1);
+    let digest = digest.and_then(|rest| rest.split(',').next());
+    let digest = digest.context("no digest")?;
+    let kept = everything_in(&world.path(".sluice/.plugins"))?;
+    let kept = kept.iter().find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(digest)
+    });
+    // As root, who may write everywhere: so a folder stands where a file has to go.
+    let mut signature = kept.context("nothing is kept")?.clone().into_os_string();
+    signature.push(".minisig");
+    std::fs::create_dir(&signature)?;
+    let remove = ["plugin", "remove", digest];
+    refused(&world, &remove, 1, &["registry: ", ".minisig"]).await?;
+    std::fs::remove_dir(&signature)?;
+    good(&world, &remove).await?;
+    // Nor is anything taken away while nobody knows who needs it.
+    good(&world, &["plugin", "add", "second.wasm"]).await?;
+    good(&world, &["run", "--until-live"]).await?;
+    std::fs::write(world.path(".sluice/test/everyone/export.db"), "garbage")?;
+    let remove = ["plugin", "remove", "retention-science@0.2.0"];
+    refused(
+        &world,
+        &remove,
+        1,
+        &["is not known", "nothing was taken away"],
+    )
+    .await?;
+    ensure!(
+        good(&world, &["plugin", "list"])
+            .await?
+            .stdout
+            .contains("0.2.0")
+    );
     Ok(())
 }
 
@@ -318,208 +358,5 @@ async fn versions_run_side_by_side_under_one_authorization() -> Result<()> {
     let sent = flags(&world);
     let last = sent.last().map(|(_, first, second)| (*first, *second));
     ensure!(sent.len() == 4 && last == Some(first), "{sent:?}");
-    Ok(())
-}
-
-fn sign(keys: &Signer, bytes: &[u8], file: &str) -> String {
-    keys.sign(bytes, &format!("timestamp:1\tfile:{file}\thashed"))
-}
-
-#[tokio::test]
-async fn a_plugin_runs_only_as_it_was_signed_by_one_of_the_keys() -> Result<()> {
-    let world = world().await?;
-    let (keys, others) = (Signer::new(), Signer::new());
-    let (key, other) = (keys.key(), others.key());
-    let bytes = std::fs::read(component())?;
-    let write = |signature: Option<&str>| match signature {
-        Some(text) => std::fs::write(world.path("plugin.wasm.minisig"), text),
-        None => std::fs::remove_file(world.path("plugin.wasm.minisig")),
-    };
-    let good_one = sign(&keys, &bytes, "plugin.wasm");
-    let wrong = [
-        ("a text".to_owned(), "what should be its signature is none"),
-        (
-            sign(&others, &bytes, "plugin.wasm"),
-            "it is signed by the key",
-        ),
-        (
-            sign(&keys, &second()?, "second.wasm"),
-            "and says that it is for second.wasm",
-        ),
-        (
-            sign(&keys, &second()?, "plugin.wasm"),
-            "it is not what the key",
-        ),
-        (
-            good_one.replace("timestamp:1", "timestamp:2"),
-            "it is not what the key",
-        ),
-    ];
-    let by_tenant = format!("\"plugin.wasm\"\nsigned_by = [\"{key}\"]");
-    let by_operator = ["check", "--signed-by", key.as_str()];
-    for (plugin, args, by) in [
-        (
-            by_tenant.as_str(),
-            &["check"][..],
-            "`signed_by` of [authorizations.main]",
-        ),
-        ("\"plugin.wasm\"", &by_operator[..], "`--signed-by`"),
-    ] {
-        runs(&world, plugin)?;
-        let path = "plugin.wasm.minisig";
-        refused(&world, args, 4, &["it is not signed", by, path]).await?;
-        for (signature, says) in &wrong {
-            write(Some(signature))?;
-            refused(&world, args, 4, &[says, by, path]).await?;
-            let run = ["run", "--until-live"];
-            let args = [&run[..], &args[1..]].concat();
-            refused(&world, &args, 4, &[says]).await?;
-        }
-        ensure!(
-            compiled(&world) == 0,
-            "it was compiled before it was judged"
-        );
-        write(Some(&good_one))?;
-        good(&world, args).await?;
-        write(None)?;
-        std::fs::remove_dir_all(world.path(".sluice/.compiled"))?;
-    }
-
-    // What holds for all tenants holds beside what a tenant asks for.
-    write(Some(&good_one))?;
-    runs(&world, &by_tenant)?;
-    good(&world, &by_operator).await?;
-    let args = ["check", "--signed-by", other.as_str()];
-    refused(&world, &args, 4, &["`--signed-by`"]).await?;
-    let both = format!("{other},{key}");
-    good(&world, &["check", "--signed-by", &both]).await?;
-    refused(
-        &world,
-        &["check", "--signed-by", "me"],
-        2,
-        &["no minisign public key"],
-    )
-    .await?;
-    for args in [&["plugin", "inspect"][..], &["plugin", "add"]] {
-        let args = [args, &["plugin.wasm", "--signed-by"]].concat();
-        refused(
-            &world,
-            &[&args[..], &[other.as_str()]].concat(),
-            4,
-            &["`--signed-by`"],
-        )
-        .await?;
-        good(&world, &[&args[..], &[key.as_str()]].concat()).await?;
-    }
-    Ok(())
-}
-
-/// Entries of compiled code.
-fn compiled(world: &World) -> usize {
-    let entries = std::fs::read_dir(world.path(".sluice/.compiled"));
-    let entries = entries.into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "cwasm"))
-        .count()
-}
-
-#[tokio::test]
-async fn a_signature_is_kept_with_its_version() -> Result<()> {
-    let world = world().await?;
-    let keys = Signer::new();
-    let key = keys.key();
-    let bytes = std::fs::read(component())?;
-    runs(
-        &world,
-        &format!(
-            "{{ name = \"retention-science\", version = \"0.1.0\" }}\nsigned_by = [\"{key}\"]"
-        ),
-    )?;
-    good(&world, &["plugin", "add", "plugin.wasm"]).await?;
-    refused(&world, &["check"], 4, &["it is not signed"]).await?;
-    // It may lie anywhere, and come later than the version.
-    std::fs::write(world.path("signature"), sign(&keys, &bytes, "plugin.wasm"))?;
-    let add = ["plugin", "add", "plugin.wasm", "--signature"];
-    refused(
-        &world,
-        &[&add[..], &["nowhere"]].concat(),
-        4,
-        &["cannot read its signature"],
-    )
-    .await?;
-    good(&world, &[&add[..], &["signature"]].concat()).await?;
-    good(&world, &["check"]).await?;
-    let all = good(&world, &["plugin", "list", "--json"]).await?;
-    let all: Value = serde_json::from_str(&all.stdout)?;
-    let signed_by = all["versions"][0]["signatures"][0].as_str();
-    ensure!(signed_by.is_some_and(|id| id.len() == 16), "{all}");
-    // Somebody else's beside it takes nothing away, and what is none is not taken.
-    let other = Signer::new();
-    std::fs::write(world.path("other"), sign(&other, &bytes, "plugin.wasm"))?;
-    good(&world, &[&add[..], &["other"]].concat()).await?;
-    std::fs::write(world.path("other"), "no signature")?;
-    refused(
-        &world,
-        &[&add[..], &["other"]].concat(),
-        4,
-        &["what should be its signature is none"],
-    )
-    .await?;
-    good(&world, &["check", "--signed-by", &other.key()]).await?;
-    // Taken away, it is missed.
-    good(&world, &["plugin", "list"]).await?;
-    for file in std::fs::read_dir(world.path(".sluice/.plugins"))? {
-        let path = file?.path();
-        if path.extension().is_some_and(|kind| kind == "minisig") {
-            std::fs::remove_file(path)?;
-        }
-    }
-    refused(&world, &["check"], 4, &["it is not signed"]).await
-}
-
-/// A shadow sends nothing, but it sees what members are.
-#[tokio::test]
-async fn what_is_not_signed_is_not_tried_on_live_batches_either() -> Result<()> {
-    let world = world().await?;
-    let keys = Signer::new();
-    let bytes = std::fs::read(component())?;
-    let signature = sign(&keys, &bytes, "plugin.wasm");
-    std::fs::write(world.path("plugin.wasm.minisig"), signature)?;
-    let signed_by = format!("\"plugin.wasm\"\nsigned_by = [\"{}\"]", keys.key());
-    runs(&world, &signed_by)?;
-    good(&world, &["run", "--until-live"]).await?;
-    let shadow = ["plugin", "shadow", "retention-science", "second.wasm"];
-    refused(
-        &world,
-        &shadow,
-        4,
-        &["it is not signed", "`signed_by` of [authorizations.main]"],
-    )
-    .await
-}
-
-/// The one that works was kept without a signature, and is signed later, while another one is tried.
-#[tokio::test]
-async fn a_component_that_is_kept_gets_the_signature_that_comes_later() -> Result<()> {
-    let world = world().await?;
-    let keys = Signer::new();
-    let bytes = std::fs::read(component())?;
-    good(&world, &["run", "--until-live"]).await?;
-    let signature = sign(&keys, &bytes, "plugin.wasm");
-    std::fs::write(world.path("plugin.wasm.minisig"), signature)?;
-    let signed_by = format!("\"plugin.wasm\"\nsigned_by = [\"{}\"]", keys.key());
-    runs(&world, &signed_by)?;
-    good(&world, &["run", "--until-idle"]).await?;
-    // Now it has to be loaded from where it is kept.
-    std::fs::write(world.path("plugin.wasm"), second()?)?;
-    let signature = sign(&keys, &second()?, "second.wasm");
-    std::fs::write(world.path("plugin.wasm.minisig"), signature)?;
-    let kept = std::fs::read_dir(world.path(".sluice/.plugins"))?;
-    let signatures = kept.flatten().filter(|file| {
-        file.path()
-            .extension()
-            .is_some_and(|kind| kind == "minisig")
-    });
-    ensure!(signatures.count() == 1);
     Ok(())
 }

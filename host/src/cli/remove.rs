@@ -1,6 +1,7 @@
 //! `sluice plugin remove`.
 
 use sluice::registry::{Registry, RegistryError, short};
+use sluice::store::StoreError;
 
 use super::args::RemoveArgs;
 use super::exit::Exit;
@@ -25,12 +26,18 @@ pub fn remove(args: &RemoveArgs) -> anyhow::Result<Exit> {
         Ok(found) => found,
         Err(error) => return Ok(refused(&error)),
     };
-    let users = match registry.in_use(&config) {
-        Ok(mut users) => {
-            stores::add_users(&mut users, &config, &args.place)?;
-            users.remove(&sha256).unwrap_or_default()
+    let users = || {
+        let mut users = registry.in_use(&config)?;
+        stores::add_users(&mut users, &config, &args.place)?;
+        Ok::<_, NotRemoved>(users.remove(&sha256).unwrap_or_default())
+    };
+    let users = match registry.remove(&sha256, users) {
+        Ok(users) => users,
+        Err(NotRemoved::Registry(error)) => return Ok(refused(&error)),
+        Err(NotRemoved::Store(error)) => {
+            eprintln!("error: who uses {what} is not known: {error}; nothing was taken away");
+            return Ok(Exit::Unforeseen);
         }
-        Err(error) => return Ok(refused(&error)),
     };
     if !users.is_empty() {
         let users: Vec<_> = users.into_iter().collect();
@@ -41,20 +48,27 @@ pub fn remove(args: &RemoveArgs) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Plugin);
     }
-    match registry.remove(&sha256) {
-        Ok(()) => {
-            println!("removed  {what}, SHA-256 {}", short(&sha256));
-            Ok(Exit::Fine)
-        }
-        Err(error) => Ok(refused(&error)),
-    }
+    println!("removed  {what}, SHA-256 {}", short(&sha256));
+    Ok(Exit::Fine)
 }
 
-/// Shows why the registry does not do it.
+/// Why a version is still there.
+#[derive(Debug, thiserror::Error)]
+enum NotRemoved {
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Shows why the registry does not do it; answers the exit code.
 pub fn refused(error: &RegistryError) -> Exit {
     match error.help() {
         Some(help) => eprintln!("error: {error}; {help}"),
         None => eprintln!("error: {error}"),
     }
-    Exit::Plugin
+    match error.is_of_the_disk() {
+        true => Exit::Unforeseen,
+        false => Exit::Plugin,
+    }
 }

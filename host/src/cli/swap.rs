@@ -7,7 +7,7 @@ use sluice::config::{Config, ExportConfig};
 use sluice::deploy::{Demand, Deployed, Fit, LeftOut, deploy};
 use sluice::export::{Plan, Version, Versions, Wanted, swap_id};
 use sluice::plugin::{Engine, Grant, Plugin};
-use sluice::registry::short;
+use sluice::registry::{Registry, short};
 use sluice::store::Store;
 
 use super::args::{Canary, SwapArgs};
@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::follow::Following;
 use super::runs::{self, Found};
 use super::stores::now_ms;
-use super::{engine, logs, select};
+use super::{engine, logs, remove, select};
 
 /// An export that is to be swapped.
 struct Candidate {
@@ -85,24 +85,31 @@ pub async fn swap(args: SwapArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Refused);
     }
     if let Err(error) = first.deployed.supply.keep(&first.plugin) {
-        eprintln!("error: {to} cannot be kept: {error}; nothing was swapped");
-        return Ok(Exit::Unforeseen);
+        let exit = remove::refused(&error);
+        eprintln!("{to} cannot be kept; nothing was swapped");
+        return Ok(exit);
     }
     let now = now_ms();
     let id = swap_id(&to.sha256, now);
     let (mut stores, following) = (vec![], Following::new(&args.name, &id)?);
-    for one in &candidates {
-        let name = one.deployed.spec.name();
-        let wanted = one.wanted(&id, &to, &args);
-        let told = Store::open_beside(&one.deployed.directory)
-            .and_then(|store| store.want_version(&wanted, now));
-        match told {
-            Ok(()) => stores.push((name, one.deployed.directory.clone())),
-            Err(error) => {
-                let why = format!("its store cannot be written: {error}");
-                found.leave_out(&name, &why, Exit::Unforeseen);
+    // Who removes versions looks into the stores for who needs them.
+    let held = Registry::at(&args.place.data()).hold(&to.sha256, || {
+        for one in &candidates {
+            let name = one.deployed.spec.name();
+            let wanted = one.wanted(&id, &to, &args);
+            let told = Store::open_beside(&one.deployed.directory)
+                .and_then(|store| store.want_version(&wanted, now));
+            match told {
+                Ok(()) => stores.push((name, one.deployed.directory.clone())),
+                Err(error) => {
+                    let why = format!("its store cannot be written: {error}");
+                    found.leave_out(&name, &why, Exit::Unforeseen);
+                }
             }
         }
+    });
+    if let Err(error) = held {
+        found.at_best = remove::refused(&error);
     }
     if stores.is_empty() {
         eprintln!("nothing was swapped");

@@ -4,7 +4,7 @@
 //! A version comes with its component first and its entry last, and goes the other way round. A
 //! component without an entry has no name: it is what a change left behind, or what a swap keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -123,13 +123,37 @@ impl Registry {
         Ok(entry)
     }
 
-    /// Takes a component away with its signature, its entry and the channels that point at it. Whether
-    /// somebody uses it is for others to say. Blocking.
+    /// Takes a component away with its signature, its entry and the channels that point at it, unless
+    /// somebody uses it. Who does is asked while nobody can pin it or [`hold`](Self::hold) it; they are answered,
+    /// so if there is nobody it is gone. Blocking.
     ///
     /// # Errors
-    /// The disk's.
-    pub fn remove(&self, sha256: &str) -> Result<(), RegistryError> {
+    /// The disk's, or who uses it cannot be found out.
+    pub fn remove<E: From<RegistryError>>(
+        &self,
+        sha256: &str,
+        users: impl FnOnce() -> Result<BTreeSet<String>, E>,
+    ) -> Result<BTreeSet<String>, E> {
         let _lock = self.lock()?;
+        let users = users()?;
+        if users.is_empty() {
+            self.take_away(sha256)?;
+        }
+        Ok(users)
+    }
+
+    /// Does something for which a component has to be there, like saying that it is needed: nobody takes it
+    /// away meanwhile. Blocking.
+    ///
+    /// # Errors
+    /// It is not there, or is not what was kept.
+    pub fn hold<T>(&self, sha256: &str, work: impl FnOnce() -> T) -> Result<T, RegistryError> {
+        let _lock = self.lock()?;
+        self.read(sha256)?;
+        Ok(work())
+    }
+
+    fn take_away(&self, sha256: &str) -> Result<(), RegistryError> {
         let mut going = vec![];
         for listed in self.list()?.versions {
             if listed.entry.sha256 == sha256 {
@@ -314,8 +338,8 @@ impl Registry {
             .map_err(|error| self.no_entry(file, error.to_string()))
     }
 
-    /// Keeps a signature with a component, beside those that are there. What is none is left out: it
-    /// would never pass.
+    /// Keeps a signature with a component, beside those that are there, by whoever holds the lock. What is
+    /// none is left out: it would never pass.
     pub(super) fn add_signature(&self, sha256: &str, text: &str) -> Result<(), RegistryError> {
         let there = self.signatures(sha256);
         match signature::together(there.as_deref(), text) {

@@ -139,6 +139,12 @@ impl RegistryError {
         )
     }
 
+    /// Whether it is trouble of the disk, and not that what lies there is not as it must be.
+    pub fn is_of_the_disk(&self) -> bool {
+        // Our own findings are of no kind that a disk has.
+        matches!(self, Self::Disk { source, .. } if source.kind() != std::io::ErrorKind::Other)
+    }
+
     /// What to do about a name that was not found.
     pub fn help(&self) -> Option<String> {
         let none = "";

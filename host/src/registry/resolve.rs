@@ -103,7 +103,8 @@ impl Registry {
     /// The disk's, or its signature cannot be read.
     pub fn keep_file(&self, file: &ComponentFile) -> Result<super::Kept, RegistryError> {
         let signature = file.signature()?;
-        let kept = self.keep(file.bytes())?;
+        let _lock = self.lock()?;
+        let kept = self.keep_locked(file.bytes())?;
         if let Some(signature) = signature {
             self.add_signature(&kept.sha256, signature)?;
         }

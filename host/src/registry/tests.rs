@@ -127,6 +127,12 @@ fn add(registry: &Registry, version: &str, component: &[u8]) -> String {
     added.unwrap().sha256
 }
 
+/// Takes away what nobody uses.
+fn remove(registry: &Registry, sha256: &str) {
+    let users = registry.remove(sha256, || Ok::<_, RegistryError>(BTreeSet::new()));
+    assert_eq!(users.unwrap(), BTreeSet::new());
+}
+
 fn kept(which: Which) -> PluginSource {
     let name = "rs".to_owned();
     PluginSource::Kept { name, which }
@@ -234,7 +240,7 @@ fn a_version_never_changes() {
     std::fs::remove_file(registry.path(&old)).unwrap();
     add(&registry, "0.1.0", b"old");
     assert_eq!(registry.read(&old).unwrap(), b"old");
-    registry.remove(&old).unwrap();
+    remove(&registry, &old);
     add(&registry, "0.1.0", b"new");
 }
 
@@ -250,11 +256,40 @@ fn what_is_removed_goes_with_all_that_is_about_it() {
         .add_signature(&old, &sluice_signer::Signer::new().sign(b"old", "old"))
         .unwrap();
     assert_eq!(disk::names(&registry.folder).unwrap().len(), 8);
-    registry.remove(&old).unwrap();
+    remove(&registry, &old);
     assert_eq!(listed(&registry), [("0.2.0".to_owned(), "next".to_owned())]);
     let files = disk::names(&registry.folder).unwrap();
     assert_eq!(files.len(), 3, "{files:?}");
-    registry.remove(&old).unwrap();
+    remove(&registry, &old);
+}
+
+#[test]
+fn who_uses_a_version_is_asked_while_nobody_can_begin_to() {
+    let (_data, registry) = registry();
+    let old = add(&registry, "0.1.0", b"old");
+    let lock = || std::fs::File::open(registry.folder.join(".lock")).unwrap();
+    let is_held = || matches!(lock().try_lock(), Err(std::fs::TryLockError::WouldBlock));
+    assert!(!is_held());
+    let user = BTreeSet::from(["t/e".to_owned()]);
+    let users = registry.remove(&old, || {
+        assert!(is_held(), "somebody may begin to use it");
+        Ok::<_, RegistryError>(user.clone())
+    });
+    assert_eq!(users.unwrap(), user);
+    assert_eq!(registry.read(&old).unwrap(), b"old");
+    // Nor is it taken away under who is about to say so.
+    assert!(registry.hold(&old, is_held).unwrap());
+    let unknown = registry.remove(&old, || {
+        Err::<BTreeSet<_>, _>(RegistryError::NotFound {
+            which: "a store".to_owned(),
+        })
+    });
+    assert!(unknown.is_err());
+    assert_eq!(registry.read(&old).unwrap(), b"old");
+    remove(&registry, &old);
+    let gone = registry.hold(&old, || panic!("it is gone"));
+    assert!(matches!(gone, Err(RegistryError::Gone { .. })));
+    assert!(!is_held());
 }
 
 /// Whoever is killed between two steps has done the earlier ones. Each is one rename or one removal.
@@ -289,7 +324,7 @@ fn a_change_that_was_killed_at_any_step_leaves_an_index_that_holds() {
     }
     assert_eq!(listed(&registry), before);
     let (found, _) = registry.find(&new[..8]).unwrap();
-    registry.remove(&found).unwrap();
+    remove(&registry, &found);
     assert!(registry.list().unwrap().nameless.is_empty());
     assert_eq!(disk::names(&registry.folder).unwrap().len(), 3);
 }
@@ -322,6 +357,37 @@ fn two_who_add_at_once_do_not_lose_each_others() {
             one.entry.version.as_bytes()
         );
     }
+}
+
+#[test]
+fn signatures_that_come_at_once_for_a_component_without_a_name_are_all_kept() {
+    const WRITERS: usize = 6;
+    /// What every component begins with, and no more.
+    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+    let (data, registry) = registry();
+    let path = data.path().join("component.wasm");
+    std::fs::write(&path, COMPONENT).unwrap();
+    let load = crate::plugin::LoadLimits::default();
+    let files: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let signature = data.path().join(format!("{writer}.minisig"));
+            let signer = sluice_signer::Signer::new();
+            std::fs::write(&signature, signer.sign(COMPONENT, "it")).unwrap();
+            let file = crate::plugin::ComponentFile::read(&path, &load).unwrap();
+            file.signed_by(&signature)
+        })
+        .collect();
+    let together = std::sync::Barrier::new(WRITERS);
+    std::thread::scope(|scope| {
+        for file in &files {
+            scope.spawn(|| {
+                together.wait();
+                registry.keep_file(file).unwrap();
+            });
+        }
+    });
+    let text = registry.signatures(&digest(COMPONENT)).unwrap();
+    assert_eq!(signature::signers(&text).len(), WRITERS, "{text}");
 }
 
 #[test]
