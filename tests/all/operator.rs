@@ -222,6 +222,7 @@ async fn a_quarantined_row_is_masked_until_it_is_revealed() -> Result<()> {
         vec!["list", EXPORT, "--json"],
         vec!["show", EXPORT, id.as_str()],
         vec!["export", EXPORT],
+        vec!["export", EXPORT, "--json"],
     ] {
         let args = [vec!["quarantine"], args].concat();
         let hidden = world.sluice.call(&args).await?;
@@ -233,6 +234,12 @@ async fn a_quarantined_row_is_masked_until_it_is_revealed() -> Result<()> {
             .await?;
         ensure!(shown.stdout.contains("canary-17"), "{}", shown.stdout);
     }
+    // One object a line, or one array.
+    let lines = quarantine(&world, "export", &[]).await?.stdout;
+    let array = quarantine(&world, "export", &["--json"]).await?.stdout;
+    let (line, array): (Value, Value) =
+        (serde_json::from_str(&lines)?, serde_json::from_str(&array)?);
+    ensure!(array == json!([line]), "{array}");
     let shown = quarantine(&world, "show", &[&id, "--reveal"]).await?;
     for part in [
         "canary@example.com",
@@ -297,8 +304,13 @@ async fn a_replay_never_overtakes_a_newer_change() -> Result<()> {
 async fn a_dropped_row_stays_in_the_counts() -> Result<()> {
     let mut world = World::new(0, 77).await?;
     refused(&mut world, 8).await?;
-    let ended = world.sluice.call(&["quarantine", "drop", EXPORT]).await?;
-    ensure!(ended.code == Some(1), "nothing was named: {ended:?}");
+    for command in ["drop", "replay"] {
+        let ended = world.sluice.call(&["quarantine", command, EXPORT]).await?;
+        ensure!(
+            ended.code == Some(2) && ended.stderr.contains("say which entries are meant"),
+            "{command}: {ended:?}"
+        );
+    }
     let dropped = quarantine(&world, "drop", &["--phase", "live"]).await?;
     ensure!(dropped.stdout.contains("8 dropped."));
     let status = world.sluice.status().await?;

@@ -24,11 +24,22 @@ pub fn quarantine(command: &QuarantineCommand) -> anyhow::Result<Exit> {
             with_store(&args.place, &args.export, |_, store| show(args, store))
         }
         QuarantineCommand::Export(args) => with_store(&args.place, &args.export, |_, store| {
-            for entry in store.quarantine(&args.filter.filter(), args.limit)? {
-                println!("{}", json_of(&entry, args.reveal));
+            let entries = store.quarantine(&args.filter.filter(), args.limit)?;
+            if args.json {
+                print_all(&entries, args.reveal)?;
+            } else {
+                for entry in &entries {
+                    println!("{}", json_of(entry, args.reveal));
+                }
             }
             Ok(Exit::Fine)
         }),
+        QuarantineCommand::Replay(args) | QuarantineCommand::Drop(args) if !args.says_which() => {
+            eprintln!(
+                "error: say which entries are meant: --id, --member, --field, --reason, --phase, or --all"
+            );
+            Ok(Exit::Usage)
+        }
         QuarantineCommand::Replay(args) => {
             with_store(&args.place, &args.export, |export, store| {
                 replay(args, export, store)
@@ -36,7 +47,7 @@ pub fn quarantine(command: &QuarantineCommand) -> anyhow::Result<Exit> {
         }
         QuarantineCommand::Drop(args) => with_store(&args.place, &args.export, |_, store| {
             let mut dropped = 0;
-            for entry in chosen(args, store)? {
+            for entry in store.quarantine(&args.filter.filter(), None)? {
                 if store.drop_quarantined(entry.id)? {
                     println!("{}  {}: dropped", entry.id, entry.position);
                     dropped += entry.rows;
@@ -55,11 +66,7 @@ fn list(args: &ListArgs, store: &Store) -> anyhow::Result<Exit> {
     let more = entries.len() > limit as usize;
     entries.truncate(limit as usize);
     if args.json {
-        let all: Vec<_> = entries
-            .iter()
-            .map(|entry| json_of(entry, args.reveal))
-            .collect();
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        print_all(&entries, args.reveal)?;
         return Ok(Exit::Fine);
     }
     if entries.is_empty() {
@@ -109,7 +116,7 @@ fn show(args: &ShowArgs, store: &Store) -> anyhow::Result<Exit> {
 fn replay(args: &SelectArgs, export: &ExportConfig, store: &Store) -> anyhow::Result<Exit> {
     let together = export.spec.together();
     let mut ends: BTreeMap<&str, u64> = BTreeMap::new();
-    for entry in chosen(args, store)? {
+    for entry in store.quarantine(&args.filter.filter(), None)? {
         let (end, what) = match store.replay(entry.id, &together, now_ms())? {
             None => continue,
             Some(Replay::Waits) => ("wait", "waits for delivery, behind what waits already"),
@@ -134,14 +141,11 @@ fn replay(args: &SelectArgs, export: &ExportConfig, store: &Store) -> anyhow::Re
     Ok(Exit::Fine)
 }
 
-fn chosen(args: &SelectArgs, store: &Store) -> anyhow::Result<Vec<QuarantineRow>> {
-    let filter = args.filter.filter();
-    if filter == Default::default() && !args.all {
-        anyhow::bail!(
-            "say which entries are meant: --id, --member, --field, --reason, --phase, or --all"
-        );
-    }
-    Ok(store.quarantine(&filter, None)?)
+/// One array with all of them.
+fn print_all(entries: &[QuarantineRow], reveal: bool) -> anyhow::Result<()> {
+    let all: Vec<_> = entries.iter().map(|entry| json_of(entry, reveal)).collect();
+    println!("{}", serde_json::to_string_pretty(&all)?);
+    Ok(())
 }
 
 fn member(entry: &QuarantineRow, reveal: bool) -> Option<String> {

@@ -16,7 +16,7 @@ pub enum QuarantineCommand {
     Replay(SelectArgs),
     /// Give entries up for good. They stay in the counts, as dropped.
     Drop(SelectArgs),
-    /// Write entries to standard output, one JSON object a line.
+    /// Write entries to standard output, one JSON object a line; with --json one array.
     Export(ListArgs),
 }
 
@@ -65,7 +65,7 @@ pub struct ListArgs {
     /// Show values as they are. They are personal data: mind where you paste them.
     #[arg(long)]
     pub reveal: bool,
-    /// For programs.
+    /// For programs: one JSON array.
     #[arg(long)]
     pub json: bool,
 }
@@ -94,4 +94,11 @@ pub struct SelectArgs {
     pub all: bool,
     #[command(flatten)]
     pub place: Where,
+}
+
+impl SelectArgs {
+    /// Whether it was said which entries are meant.
+    pub fn says_which(&self) -> bool {
+        self.all || self.filter.filter() != QuarantineFilter::default()
+    }
 }
