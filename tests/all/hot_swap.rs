@@ -153,12 +153,16 @@ async fn a_good_version_is_tried_with_a_share_of_the_batches_and_promoted() -> R
 }
 
 /// How a bad version behaves, and what is said of it.
-const BAD: [(&str, &str); 3] = [
+const BAD: [(&str, &str); 4] = [
     (
         "traps",
         "it failed on a batch, its 5th of 20, that the old version did not fail on",
     ),
     ("rejects", "rows, all of which the old version delivered"),
+    (
+        "stuck",
+        "have to be sent again where the old version's got through",
+    ),
     ("slow", "it is slow: half of its batches took more than"),
 ];
 

@@ -98,6 +98,15 @@ impl Destination for Versioned {
                     extra: vec![],
                 });
             }
+            // It asks nobody, and has all of it sent again.
+            "stuck" => {
+                return Ok(Delivery {
+                    rejected: vec![],
+                    retry: (0..rows.rows).collect(),
+                    why: Some(Problem::Transient("later".to_owned())),
+                    extra: vec![],
+                });
+            }
             "slow" => {
                 for round in 0..BURN {
                     black_box(round);

@@ -25,7 +25,7 @@ pub enum Tests {
 
 const SIMULATION: Tests = Tests::Unit("export::simulation");
 
-pub const MUTANTS: [Mutant; 43] = [
+pub const MUTANTS: [Mutant; 44] = [
     // The last event wins.
     Mutant {
         name: "members-changes-side-by-side",
@@ -342,6 +342,15 @@ pub const MUTANTS: [Mutant; 43] = [
         file: "host/src/export/versions/judge.rs",
         find: "if new.crashes > 0 {",
         replace: "if new.crashes > 9_999 {",
+        noticed_by: SIMULATION,
+    },
+    Mutant {
+        name: "what-came-to-nothing-counts",
+        file: "host/src/export/versions/canary.rs",
+        find: "    seen.tells = seen.rows > 0;
+    if rejected.is_empty() {",
+        replace: "    seen.tells = true;
+    if rejected.is_empty() {",
         noticed_by: SIMULATION,
     },
     Mutant {

@@ -9,6 +9,7 @@
 //!
 //! `model` knows what the destination may see at any moment and must have seen in the end.
 
+mod alone;
 mod destination;
 mod dice;
 mod flaw;
