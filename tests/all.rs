@@ -43,6 +43,8 @@ mod hot_swap;
 mod hot_swap_command;
 #[path = "all/hot_swap_pause.rs"]
 mod hot_swap_pause;
+#[path = "all/hot_swap_which.rs"]
+mod hot_swap_which;
 #[path = "all/isolation.rs"]
 mod isolation;
 #[path = "all/journey.rs"]
