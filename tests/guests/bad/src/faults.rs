@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
-use sluice_guest::http::{Body, Failure, Request, Response};
+use sluice_guest::http::{self, Body, Failure, Request, Response};
 use sluice_guest::{
     Batch, Delivery, Ended, File, Finding, ImportStatus, Place, Problem, Progress, Report,
     Settings, Staged,
