@@ -206,6 +206,9 @@ const KINDS: [(&str, &str, &[Rule]); 10] = [
     ),
 ];
 
+/// The guest whose fault is none, but that its manifest allows one row at a time.
+const ONE_BY_ONE: &str = "one_by_one.wasm";
+
 /// The guest that breaks a rule, and the options that ask it to.
 fn guest(rule: Rule) -> (PathBuf, String) {
     let folder = component().with_file_name("bad");
@@ -336,10 +339,23 @@ async fn a_fault_is_found_in_every_kind_of_destination() -> Result<()> {
     Ok(())
 }
 
+/// The suite keeps to the manifest, as the host does.
+#[tokio::test]
+async fn no_batch_is_larger_than_the_plugin_takes() -> Result<()> {
+    let file = component().with_file_name("bad").join(ONE_BY_ONE);
+    let options = serde_json::json!({ "kind": "one-by-one" }).to_string();
+    let report = examined(&Engine::new(), &file, &options, "").await?;
+    let broken: Vec<_> = report.broken().collect();
+    ensure!(broken.is_empty(), "{broken:#?}");
+    let skipped: Vec<_> = report.skipped().map(|(rule, _)| rule).collect();
+    ensure!(skipped == [Rule::StageChunks], "{skipped:?}");
+    Ok(())
+}
+
 /// A guest that no rule asks for proves nothing.
 #[test]
 fn every_bad_guest_has_its_rule() -> Result<()> {
-    let mut asked = BTreeSet::new();
+    let mut asked = BTreeSet::from([PathBuf::from(ONE_BY_ONE).with_extension("rs")]);
     for rule in Rule::ALL {
         asked.insert(guest(rule).0.with_extension("rs"));
     }

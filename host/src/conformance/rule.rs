@@ -61,7 +61,7 @@ rules! {
         "use 0 for what does not matter to the destination"
     OpenAccepts "open-accepts"
         "`open` takes a sane mapping and the default options, and `stage` takes a plain row"
-        "if the suite cannot guess what is sane here, say it: `--config FILE` with [options] and [fields]"
+        "if the suite cannot guess what is sane here, say it: `--config FILE` with [options] and [fields], or `without = [\"import\"]` where there are no import jobs"
     OpenField "open-unknown-field"
         "a mapping to a field that neither the catalogue nor the form of further names has is refused at its column"
         "answer `invalid-settings` with a finding at `place::column`"
