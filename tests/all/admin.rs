@@ -266,9 +266,9 @@ async fn a_parked_export_is_named_and_one_that_has_failed_makes_the_process_unre
     Ok(())
 }
 
-/// README lists every metric, and no other.
+/// The operator's page lists every metric, and no other.
 #[tokio::test]
-async fn every_metric_is_in_readme() -> Result<()> {
+async fn every_metric_is_in_the_operators_page() -> Result<()> {
     let world = World::new(5, 310).await?;
     let mut running = world.start(&["--admin", HERE])?;
     let address = running.admin().await?;
@@ -281,20 +281,20 @@ async fn every_metric_is_in_readme() -> Result<()> {
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
         .collect();
-    let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = std::fs::read_to_string(readme)?;
-    let names = readme.split('`').skip(1).step_by(2);
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operation.md");
+    let page = std::fs::read_to_string(page)?;
+    let names = page.split('`').skip(1).step_by(2);
     let told: Vec<_> = names
         .map(|name| name.split('{').next().unwrap_or_default())
         .filter(|name| name.starts_with("sluice_") || name.starts_with("process_"))
         .collect();
     for name in shown.keys() {
-        ensure!(told.contains(name), "README does not tell of {name}");
+        ensure!(told.contains(name), "docs/operation.md does not tell of {name}");
     }
     for name in told {
         ensure!(
             shown.contains_key(name),
-            "README tells of {name}, and there is none"
+            "docs/operation.md tells of {name}, and there is none"
         );
     }
     ensure!(shown.len() > 20, "{shown:?}");

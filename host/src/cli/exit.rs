@@ -1,4 +1,4 @@
-//! Exit codes. Documented in `--help` and in README.
+//! Exit codes. Documented in `--help` and in docs/operation.md.
 
 use std::process::ExitCode;
 
