@@ -1,4 +1,4 @@
-//! The integration tests, in reading order. README.md says what each module proves.
+//! The integration tests. README.md beside this file says what each module proves, in reading order.
 
 // What the tests stand on.
 #[path = "all/golden_file.rs"]
@@ -141,13 +141,13 @@ fn every_test_that_readme_names_is_there() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// README's tables of limits are those of the program.
+/// The page's tables of limits are those of the program.
 #[test]
-fn readme_lists_every_limit_with_its_default() -> anyhow::Result<()> {
+fn the_configuration_page_lists_every_limit_with_its_default() -> anyhow::Result<()> {
     use sluice::plugin::limits::{KEYS, LOAD_KEYS, Limits, LoadLimits};
 
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let readme = std::fs::read_to_string(root.join("README.md"))?;
+    let readme = std::fs::read_to_string(root.join("docs/configuration.md"))?;
     let (limits, load) = (Limits::default(), LoadLimits::default());
     let all = KEYS.iter().map(|key| (key.name, (key.get)(&limits)));
     let all = all.chain(LOAD_KEYS.iter().map(|key| (key.name, (key.get)(&load))));

@@ -289,7 +289,10 @@ async fn every_metric_is_in_the_operators_page() -> Result<()> {
         .filter(|name| name.starts_with("sluice_") || name.starts_with("process_"))
         .collect();
     for name in shown.keys() {
-        ensure!(told.contains(name), "docs/operation.md does not tell of {name}");
+        ensure!(
+            told.contains(name),
+            "docs/operation.md does not tell of {name}"
+        );
     }
     for name in told {
         ensure!(

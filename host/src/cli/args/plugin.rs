@@ -44,7 +44,7 @@ pub enum PluginCommand {
     /// destination. Nothing is sent anywhere.
     ///
     /// Each rule that is broken is told with what was expected, what was seen, and how to mend it.
-    /// The exit code is 0 if none is, and 1 if one is.
+    /// The exit code is 0 if none is, and 11 if one is.
     #[command(after_help = EXIT_CODES)]
     Test(TestArgs),
     /// Run another version of a plugin beside the one that works, on copies of its next batches, and show
