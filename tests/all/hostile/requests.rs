@@ -15,7 +15,8 @@ pub const REQUESTS: &[Case] = &[
         FORBIDDEN,
         Live(&[
             (5, "denied: the method must be one of"),
-            (13, "denied: the path must begin with"),
+            (12, "denied: the path must begin with"),
+            (1, "denied: the URL is not below the endpoint"),
             (6, "denied: no route of the manifest allows this"),
             (9, "is set by the host"),
             (3, "denied: a header's name or value holds"),
