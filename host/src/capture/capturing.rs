@@ -341,7 +341,7 @@ impl Capturing {
 
     async fn developed(&self, wanted: u32, reveal: bool, taken: &[Arc<Taken>]) -> Vec<u8> {
         let key: [u8; 32] = rand::random();
-        let mask = Mask::new(key);
+        let mask = Arc::new(Mask::new(key));
         let mut calls = vec![];
         for taken in taken {
             calls.push(match reveal {

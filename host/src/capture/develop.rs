@@ -3,16 +3,20 @@
 //! A masked call is one that was really made: the plugin gets masked rows, and is answered from the
 //! real call's tape, masked as well. So a masked capture holds nothing of any member, and replays.
 
+use std::sync::Arc;
+
 use super::began::Began;
 use super::blind::Blind;
 use super::call::{Call, Input, Real};
 use super::digest::Digester;
 use super::exchange::CapturedRequest;
 use super::mask::Mask;
-use super::memory::CapturedChange;
+use super::memory::{CapturedChange, CapturedText};
 use super::replay::Again;
 use super::taken::Taken;
 use super::vocabulary::vocabulary;
+use crate::blocking::blocking;
+use crate::capability::http::Exchange;
 
 /// The call as it was.
 pub(super) fn revealed(taken: &Taken) -> Call {
@@ -29,17 +33,17 @@ pub(super) fn revealed(taken: &Taken) -> Call {
     }
 }
 
-/// The call without anything of a member: made once more, of masked rows, from a masked tape.
-pub(super) async fn masked(taken: &Taken, mask: &Mask, key: [u8; 32]) -> Call {
-    let scene = &taken.scene;
+/// What a call is given that is made without anything of a member.
+struct Masked {
+    input: Input,
+    tape: Vec<Exchange>,
+    state: Vec<CapturedText>,
+}
+
+fn without_members(taken: &Taken, mask: &Mask) -> Masked {
     let (memories, exchanges) = (&taken.memories, &taken.exchanges);
-    let blind = Blind::new(
-        mask,
-        vocabulary(scene),
-        &taken.input,
-        &memories.state,
-        exchanges,
-    );
+    let kept = vocabulary(&taken.scene);
+    let blind = Blind::new(mask, kept, &taken.input, &memories.state, exchanges);
     let input = match &taken.input {
         Input::Stage { offset, rows } => Input::Stage {
             offset: *offset,
@@ -54,16 +58,22 @@ pub(super) async fn masked(taken: &Taken, mask: &Mask, key: [u8; 32]) -> Call {
         // Names and numbers of the host's.
         input @ Input::Submit { .. } => input.clone(),
     };
+    Masked {
+        input,
+        tape: exchanges.iter().map(|one| blind.exchange(one)).collect(),
+        state: memories.state.iter().map(|one| blind.state(one)).collect(),
+    }
+}
+
+/// The call without anything of a member: made once more, of masked rows, from a masked tape.
+pub(super) async fn masked(taken: &Arc<Taken>, mask: &Arc<Mask>, key: [u8; 32]) -> Call {
+    let scene = &taken.scene;
+    let (real, mask) = (taken.clone(), mask.clone());
+    let Masked { input, tape, state } = blocking(move || without_members(&real, &mask)).await;
     let again = Again {
         input: &input,
-        tape: taken
-            .exchanges
-            .iter()
-            .map(|one| blind.exchange(one))
-            .collect(),
-        state: (taken.memories.state.iter())
-            .map(|one| blind.state(one))
-            .collect(),
+        tape,
+        state,
         moment: Some(taken.moment),
         any_path: true,
         over: taken.outcome.of_waiting(),

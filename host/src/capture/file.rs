@@ -22,6 +22,9 @@ pub const LONGEST_FILE: u64 = 512 << 20;
 /// Rows of one call at most, as many as no host hands out.
 const MOST_ROWS: usize = 1_000_000;
 
+/// Bytes of what is said of a policy, which may quote what a stranger wrote.
+const POLICY_BYTES: usize = 256;
+
 /// Captured calls of one export under one version of its plugin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Capture {
@@ -116,7 +119,7 @@ pub enum CaptureError {
         what: String,
     },
     /// What may be asked for is no policy.
-    #[error("its policy cannot be used: {0}")]
+    #[error("its policy cannot be used: {}", tidy::line(&.0.to_string(), POLICY_BYTES))]
     Policy(#[from] PolicyRecordError),
     /// The disk.
     #[error("{path}: {source}")]
@@ -217,11 +220,14 @@ impl Capture {
             });
         }
         let header: Header = line(1, first)?;
-        let Version { name, version, .. } = &header.plugin;
-        if ![&header.export, name, version]
-            .into_iter()
-            .all(|text| tidy::is_plain(text))
-        {
+        let Version {
+            name,
+            version,
+            sha256,
+            contract,
+        } = &header.plugin;
+        let shown = [&header.export, name, version, sha256, contract];
+        if !shown.into_iter().all(|text| tidy::is_plain(text)) {
             return Err(CaptureError::Unfit {
                 line: 1,
                 what: "a name holds a character that no name may".to_owned(),

@@ -3,6 +3,7 @@
 use super::compare::{Show, compare};
 use super::file::Capture;
 use super::mask::Mask;
+use super::outcome::Outcome;
 use super::replay::Replayed;
 use crate::usage::Used;
 
@@ -18,7 +19,10 @@ pub fn capture(data: &[u8]) {
     };
     let again = Capture::read(&capture.write()).expect("what was written is read");
     assert_eq!(again, capture);
-    let _ = capture.header.rig();
+    let shown = |text: &str| assert!(!text.contains(|c: char| c.is_control() && c != '\n'));
+    if let Err(error) = capture.header.rig() {
+        shown(&error.to_string());
+    }
     let mask = Mask::new([7; 32]);
     for (index, call) in capture.calls.iter().enumerate() {
         let rows = call.input.rows();
@@ -41,6 +45,15 @@ pub fn capture(data: &[u8]) {
         };
         for show in [Show::All, Show::Masked] {
             assert!(compare(&capture.header, index + 1, call, &same, show).is_none());
+            let other = Replayed {
+                exchanges: vec![],
+                left: (0..call.exchanges.len()).collect(),
+                remembers: vec![],
+                outcome: Outcome::Checked,
+                ..same.clone()
+            };
+            let differs = compare(&capture.header, index + 1, call, &other, show);
+            shown(&format!("{differs:#?}").replace("\\u{", "\u{1b}"));
         }
     }
 }

@@ -34,18 +34,29 @@ const LONG_NUMBER: usize = 15;
 /// How often another word of the shape is tried before two become the same: of a few, all are taken soon.
 const TRIES: u8 = 100;
 
+/// Bytes of the longest exponent that stays, like `e308`.
+const EXPONENT: usize = 4;
+
 /// A mask with its key.
 pub(super) struct Mask {
     key: [u8; 32],
-    /// What every masked word stands for, in small letters.
-    taken: Mutex<HashMap<String, String>>,
+    table: Mutex<Table>,
+}
+
+/// In small letters.
+#[derive(Default)]
+struct Table {
+    /// What every masked word stands for.
+    taken: HashMap<String, String>,
+    /// At which attempt every word became one.
+    attempts: HashMap<String, u8>,
 }
 
 impl Mask {
     pub fn new(key: [u8; 32]) -> Self {
         Self {
             key,
-            taken: Mutex::default(),
+            table: Mutex::default(),
         }
     }
 
@@ -86,17 +97,18 @@ impl Mask {
 
     /// Those of these words.
     pub fn only(&self, text: &str, words: &Words) -> String {
-        self.replace(text, |word| words.has(word))
+        self.replace(text, |word| words.are_in(word))
     }
 
     /// All but `kept`, unless they are of `members`.
     pub fn but(&self, text: &str, kept: &Words, members: &Words) -> String {
-        self.replace(text, |word| members.has(word) || !kept.spells(word))
+        self.replace(text, |word| members.are_in(word) || !kept.spells(word))
     }
 
-    /// A number as JSON writes it; the exponent stays.
+    /// A number as JSON writes it; an exponent stays, if it is no number of somebody's.
     pub fn number(&self, text: &str) -> String {
         let (digits, exponent) = text.split_at(text.find(['e', 'E']).unwrap_or(text.len()));
+        let exponent = exponent.get(..EXPONENT).unwrap_or(exponent);
         self.text(digits) + exponent
     }
 
@@ -116,15 +128,21 @@ impl Mask {
     /// The first that none but this one has become.
     fn one(&self, word: &str, masked: impl Fn(&Dice) -> String) -> String {
         let real = word.to_lowercase();
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(attempt) = table.attempts.get(&real) {
+            return masked(&self.dice(&real, *attempt));
+        }
         for attempt in 0..TRIES {
             let found = masked(&self.dice(&real, attempt));
-            let stands_for = taken.entry(found.to_lowercase());
+            let stands_for = table.taken.entry(found.to_lowercase());
             if *stands_for.or_insert_with(|| real.clone()) == real {
+                table.attempts.insert(real, attempt);
                 return found;
             }
         }
-        masked(&self.dice(&real, 0))
+        let found = masked(&self.dice(&real, 0));
+        table.attempts.insert(real, 0);
+        found
     }
 
     fn word(&self, word: &str) -> String {

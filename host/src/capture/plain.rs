@@ -43,7 +43,9 @@ unauthorized unavailable unchanged unexpected unique unknown unprocessable unsup
 upload url usage user users utc
 valid validation value values version
 wait warning warnings was were what when where which while with within without wrong
-yes yet you your";
+yes yet you your
+accept age alive allow cache charset control cookie disposition encoding etag expires keep language location
+meta modified options origin policy ratelimit remaining reset security strict trace transfer transport utf vary x";
 
 /// Them.
 pub(super) fn plain() -> &'static Words {

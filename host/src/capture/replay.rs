@@ -1,6 +1,7 @@
 //! Makes a call again from its tape: in the sandbox, within the limits of the capture, and nothing is sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::call::{self, Input};
 use super::exchange::CapturedExchange;
@@ -12,6 +13,9 @@ use crate::capability::{Http, LogSink, StagedFile, State};
 use crate::plugin::types::Settings;
 use crate::plugin::{CallError, Grant, Limits, Moment, Plugin, Session, Turns};
 use crate::usage::{Usage, Used};
+
+/// How long a component may compute after the last answer, before a request that is never answered ends the call.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// What a plugin works under while its calls are made again.
 #[derive(Clone)]
@@ -89,7 +93,7 @@ impl Rig {
             Some(over) => tokio::select! {
                 biased;
                 outcome = call => outcome,
-                () = tape.ended() => over,
+                () = silence(&tape) => over,
                 () = memory.ended() => over,
             },
         };
@@ -128,6 +132,17 @@ impl Rig {
             Input::Poll { token } => session.poll(token).await?.seen(),
             Input::Deliver { rows } => session.deliver(&call::flat(rows)).await?.seen(),
         })
+    }
+}
+
+/// Returns when the tape has ended, and the component does nothing about it.
+async fn silence(tape: &Tape) {
+    loop {
+        tape.ended().await;
+        tokio::time::sleep(GRACE).await;
+        if tape.is_over() {
+            return;
+        }
     }
 }
 

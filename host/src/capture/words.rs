@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use serde_json::Value;
+
 /// A piece of a text. All pieces together are the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
@@ -20,13 +22,9 @@ pub(super) enum Piece<'a> {
 pub(super) struct Words(HashSet<String>);
 
 impl Words {
-    /// Adds every word, day and time of a text.
+    /// Adds every word, day and time of a text; of JSON also what its texts say.
     pub fn add(&mut self, text: &str) {
-        for piece in pieces(text) {
-            if let Piece::Word(text) | Piece::Day(text) | Piece::Time(text) = piece {
-                self.0.insert(text.to_lowercase());
-            }
-        }
+        self.add_but(text, &Self::default());
     }
 
     /// Adds its words, but for numbers.
@@ -42,12 +40,41 @@ impl Words {
 
     /// Adds the words of a text but for those that these have.
     pub fn add_but(&mut self, text: &str, kept: &Self) {
+        self.add_plain(text, kept);
+        // Escaped, a word looks like another one.
+        if text.contains('\\')
+            && let Ok(value) = serde_json::from_str(text)
+        {
+            self.add_value(&value, kept);
+        }
+    }
+
+    fn add_plain(&mut self, text: &str, kept: &Self) {
         for piece in pieces(text) {
-            if let Piece::Word(text) | Piece::Day(text) | Piece::Time(text) = piece
-                && !kept.spells(text)
-            {
+            let (Piece::Word(text) | Piece::Day(text) | Piece::Time(text)) = piece else {
+                continue;
+            };
+            if !kept.spells(text) {
+                // A day may be said in another order.
+                for part in runs(text).filter(|part| *part != text) {
+                    self.0.insert(part.to_lowercase());
+                }
                 self.0.insert(text.to_lowercase());
             }
+        }
+    }
+
+    fn add_value(&mut self, value: &Value, kept: &Self) {
+        match value {
+            Value::String(text) => self.add_plain(text, kept),
+            Value::Array(items) => items.iter().for_each(|item| self.add_value(item, kept)),
+            Value::Object(object) => {
+                for (name, value) in object {
+                    self.add_plain(name, kept);
+                    self.add_value(value, kept);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
@@ -60,6 +87,11 @@ impl Words {
         self.0.contains(&word.to_lowercase())
     }
 
+    /// Whether they have the word, or something that stands in it between marks.
+    pub fn are_in(&self, word: &str) -> bool {
+        self.has(word) || runs(word).any(|run| self.has(run))
+    }
+
     /// Whether they have the word, or all that it is put together from, like `rowCount`.
     pub fn spells(&self, word: &str) -> bool {
         self.has(word) || {
@@ -67,6 +99,12 @@ impl Words {
             humps.len() > 1 && humps.iter().all(|hump| self.has(hump))
         }
     }
+}
+
+/// What stands in a piece between marks that are neither letters nor digits, like quotes that are no ASCII.
+fn runs(piece: &str) -> impl Iterator<Item = &str> {
+    let all = piece.split(|c: char| !c.is_alphanumeric());
+    all.filter(|run| !run.is_empty())
 }
 
 /// The words of a word whose capitals part them.
@@ -218,6 +256,13 @@ mod tests {
         assert!(words.has("JOBS") && words.has("v3") && !words.has("17"));
         words.add("17");
         assert!(words.has("17") && !words.has("18"));
+        // Escaped or between marks, it is the same word.
+        words.add(r#"["VIP\ngold","Zo\u00eb"]"#);
+        words.add("on 1990-05-01");
+        for word in ["gold", "vip", "ZOË", "1990", "05"] {
+            assert!(words.has(word), "{word}");
+        }
+        assert!(words.are_in("“Gold”") && words.are_in("gold…") && !words.are_in("golden"));
         words.add_names("row count");
         for (word, spelt) in [
             ("rowCount", true),

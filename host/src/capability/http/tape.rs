@@ -1,12 +1,14 @@
 //! Stands in for the gate where a call is replayed: answers come from a tape, and nothing is sent.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::taping::{TAPE_BYTES, answer_bytes, request_bytes};
 use super::{Asking, Exchange, Policy};
-use crate::plugin::types::{Failure, Request, Response};
+use crate::plugin::types::{Body, Failure, Request, Response};
 
 /// What a request is answered that stands on no tape.
 pub const NOT_ON_THE_TAPE: &str = "not on the tape";
@@ -20,12 +22,25 @@ pub struct Tape {
     /// Whether a request may get the answer of another path, where no better one is left.
     any_path: bool,
     reel: Mutex<Reel>,
+    /// Requests that wait for an answer that never was.
+    waiting: AtomicUsize,
     ended: Notify,
+}
+
+/// One of them, until it is given up.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Reel {
     recorded: Vec<(Exchange, bool)>,
     played: Vec<Played>,
+    /// About what these take in memory.
+    bytes: usize,
     /// By method and path, so that a large batch does not look through all for each.
     places: HashMap<(String, String), Vec<usize>>,
 }
@@ -54,8 +69,10 @@ impl Tape {
             reel: Mutex::new(Reel {
                 recorded: recorded.into_iter().map(|one| (one, false)).collect(),
                 played: vec![],
+                bytes: 0,
                 places,
             }),
+            waiting: AtomicUsize::new(0),
             ended: Notify::new(),
         })
     }
@@ -71,10 +88,18 @@ impl Tape {
         (played, left.collect())
     }
 
-    /// Returns when a request was made that was never answered, and the tape has nothing else left: from here
-    /// on it knows nothing.
+    /// Returns when a request waits that was never answered, and the tape has nothing else left: from here on it
+    /// knows nothing.
     pub(crate) async fn ended(&self) {
-        self.ended.notified().await;
+        while !self.is_over() {
+            self.ended.notified().await;
+        }
+    }
+
+    /// Whether it is so now: a component may do without an answer, and go on.
+    pub(crate) fn is_over(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+            && self.reel().recorded.iter().all(|(_, used)| *used)
     }
 
     pub(super) fn policy(&self) -> &Policy {
@@ -86,19 +111,16 @@ impl Tape {
         requests: Vec<Request>,
         asking: &Asking<'_>,
     ) -> Vec<Result<Response, Failure>> {
-        let mut answers = vec![];
-        for answer in self.play(requests, asking) {
-            match answer {
-                Some(answer) => answers.push(answer),
-                None => {
-                    if self.reel().recorded.iter().all(|(_, used)| *used) {
-                        self.ended.notify_one();
-                    }
-                    // Whoever replays gives the call up, or the component does without it.
-                    return std::future::pending().await;
-                }
-            }
-        }
+        let answers: Option<Vec<_>> = self.play(requests, asking).into_iter().collect();
+        let Some(answers) = answers else {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            let _waits = Waits(&self.waiting);
+            self.ended.notify_one();
+            // Whoever replays gives the call up, or the component does without it.
+            return std::future::pending().await;
+        };
+        // Another request may wait, and this one was the last besides.
+        self.ended.notify_one();
         answers
     }
 
@@ -137,7 +159,9 @@ impl Tape {
         });
         let played: Vec<_> = played.collect();
         let answers = played.iter().map(|played| played.answer.clone()).collect();
-        reel.played.extend(played);
+        for one in played {
+            reel.keep(one);
+        }
         answers
     }
 
@@ -156,6 +180,30 @@ impl Tape {
 }
 
 impl Reel {
+    /// Keeps as much as is taped of a call. The first that is too much is kept without what is in it, as one that
+    /// the tape does not know; of those behind it nothing is.
+    fn keep(&mut self, mut one: Played) {
+        if self.bytes > TAPE_BYTES {
+            return;
+        }
+        self.bytes += request_bytes(&one.request);
+        self.bytes += one.answer.as_ref().map_or(0, answer_bytes);
+        if self.bytes > TAPE_BYTES {
+            one = Played {
+                request: Request {
+                    query: vec![],
+                    headers: vec![],
+                    body: Body::None,
+                    extra: vec![],
+                    ..one.request
+                },
+                of: None,
+                answer: Some(Err(Failure::Unreachable(NOT_ON_THE_TAPE.to_owned()))),
+            };
+        }
+        self.played.push(one);
+    }
+
     fn first(&mut self, fits: impl Fn(&Exchange) -> bool, among: Vec<usize>) -> Option<usize> {
         let index = among.into_iter().find(|&index| {
             let (exchange, used) = &self.recorded[index];

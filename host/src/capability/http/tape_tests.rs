@@ -193,6 +193,27 @@ async fn a_taped_call_is_written_down_in_the_order_of_its_requests() {
 }
 
 #[tokio::test]
+async fn of_a_call_that_asks_for_more_than_was_taped_no_more_is_kept() {
+    let tape = Tape::new(policy(), vec![], true);
+    for _ in 0..40 {
+        let large = request("POST", "/users", &"x".repeat(1 << 20));
+        assert!(matches!(
+            played(&tape, vec![large]).await[0],
+            Err(Failure::Unreachable(_))
+        ));
+    }
+    let (played, _) = tape.take();
+    let kept: usize = played.iter().map(|one| request_bytes(&one.request)).sum();
+    assert!(kept <= TAPE_BYTES, "{kept}");
+    // That there was more shows.
+    assert_eq!(played.len(), 16);
+    assert_eq!(
+        (&played[15].request.body, played[15].of),
+        (&Body::None, None)
+    );
+}
+
+#[tokio::test]
 async fn what_goes_to_another_host_is_on_the_tape_counted_and_denied_again() {
     let elsewhere = "https://evil.test/users?to=ada".parse().unwrap();
     let below = "https://api.example.com/v3/users".parse().unwrap();
@@ -222,8 +243,9 @@ async fn what_goes_to_another_host_is_on_the_tape_counted_and_denied_again() {
     assert_eq!((played[0].of, played[1].of), (Some(0), Some(1)));
     assert_eq!(played[0].answer, Some(Err(denied)));
     assert!(left.is_empty());
+    // Once by whoever was taped, once by the tape.
     let counted = usage.take().used;
-    assert_eq!(counted.denied.iter().sum::<u64>(), 1, "{counted:?}");
+    assert_eq!(counted.denied.iter().sum::<u64>(), 2, "{counted:?}");
 }
 
 #[tokio::test]

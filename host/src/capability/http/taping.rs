@@ -136,7 +136,7 @@ fn pairs_bytes(pairs: &[(String, String)]) -> usize {
         .sum()
 }
 
-fn request_bytes(request: &Request) -> usize {
+pub(super) fn request_bytes(request: &Request) -> usize {
     let body = match &request.body {
         Body::None => 0,
         Body::Bytes(bytes) => bytes.len(),
@@ -159,7 +159,7 @@ fn request_bytes(request: &Request) -> usize {
     512 + request.path.len() + pairs.map(|pairs| pairs_bytes(pairs)).iter().sum::<usize>() + body
 }
 
-fn answer_bytes(answer: &Result<Response, Failure>) -> usize {
+pub(super) fn answer_bytes(answer: &Result<Response, Failure>) -> usize {
     match answer {
         Ok(response) => {
             pairs_bytes(&response.headers) + pairs_bytes(&response.extra) + response.body.len()

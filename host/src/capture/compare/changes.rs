@@ -1,6 +1,7 @@
 //! The list of what differs, cut where a person has seen enough.
 
 use super::Change;
+use super::shown::line;
 
 /// Changes of one request or outcome that are listed; a person who has seen so many has seen enough.
 pub(super) const LISTED: usize = 40;
@@ -17,7 +18,8 @@ impl Changes {
             self.more += 1;
             return;
         }
-        let at = at.to_owned();
+        // Whatever it is made of.
+        let (at, was, is) = (line(at), was.as_deref().map(line), is.as_deref().map(line));
         // What is left of both when values are masked may look the same.
         let at = match was.is_some() && was == is {
             true => format!("{at} (differs in what is masked)"),

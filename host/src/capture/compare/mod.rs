@@ -183,7 +183,7 @@ fn requests(call: &Call, replayed: &Replayed, shown: &Shown<'_>) -> Vec<RequestD
     for (exchange, of) in &replayed.exchanges {
         let now = &exchange.request;
         let denied = match &exchange.answer {
-            Answer::Denied(why) => Some(line(why)),
+            Answer::Denied(why) => Some(shown.name(why)),
             _ => None,
         };
         let then = of.and_then(|of| call.exchanges.get(of));

@@ -27,7 +27,10 @@ impl Shown<'_> {
     /// A name, or what a plugin says: no word is shown that the call's rows have, or that somebody else has
     /// told the plugin.
     pub(super) fn name(&self, text: &str) -> String {
-        self.without(text, |word| self.members.has(word))
+        self.without(text, |word| {
+            self.members.are_in(word)
+                || word.chars().filter(|c| c.is_numeric()).count() >= TELLING_DIGITS
+        })
     }
 
     pub(super) fn change(&self, change: &CapturedChange) -> String {
@@ -81,7 +84,7 @@ impl Shown<'_> {
             "*" => self.value(found),
             fixed => fixed.to_owned(),
         });
-        shown.collect::<Vec<_>>().join("/")
+        line(&shown.collect::<Vec<_>>().join("/"))
     }
 
     /// A part of a path that no route describes: shown if it looks like a name.
@@ -117,6 +120,9 @@ impl Shown<'_> {
         line(&pieces(text).into_iter().map(one).collect::<String>())
     }
 }
+
+/// So many digits are a number of somebody's, in whatever way a plugin writes it.
+const TELLING_DIGITS: usize = 4;
 
 /// On one line, without anything that a terminal obeys.
 pub(super) fn line(text: &str) -> String {
