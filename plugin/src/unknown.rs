@@ -1,5 +1,5 @@
-//! How often in a row the destination did not know a job: one that was just started may appear late, so the
-//! first few times it is waited for. Pure.
+//! How often the destination did not know a job: one that was just started may appear late, so the first few
+//! times it is waited for. Pure.
 
 /// Under which key it is remembered. Jobs are asked about one after the other, so one is enough.
 pub const KEY: &str = "unknown-job";
